@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package idvredirect
+
+import (
+	"encoding/base64"
+	"strings"
+	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// MaxTokenBytes is the size above which a token is refused unread. The largest token we can sign has some 6 KiB.
+const MaxTokenBytes = 8 << 10
+
+// tokenHeader has every member that a header may have. jwk, jku, x5u and x5c would let a token bring its own key, and
+// crit asks for an extension that we do not have.
+type tokenHeader struct {
+	Algorithm string  `json:"alg"`
+	Type      string  `json:"typ"`
+	KeyID     *string `json:"kid"`
+}
+
+// tokenClaims are the claims we know. A pointer tells an absent claim from an empty one.
+type tokenClaims struct {
+	OrgID       *string `json:"OrgId"`
+	RequestID   *string `json:"RequestId"`
+	Expires     *int64  `json:"exp"`
+	RedirectURL *string `json:"redirectUrl"`
+	Issuer      *string `json:"iss"`
+	Audience    *string `json:"aud"`
+	IssuedAt    *int64  `json:"iat"`
+	NotBefore   *int64  `json:"nbf"`
+	ID          *string `json:"jti"`
+}
+
+// knownClaims are the names of tokenClaims in lower case, and as they must be written.
+var knownClaims = map[string]string{
+	"orgid": "OrgId", "requestid": "RequestId", "redirecturl": "redirectUrl", "exp": "exp",
+	"iss": "iss", "aud": "aud", "iat": "iat", "nbf": "nbf", "jti": "jti",
+}
+
+// rawToken is a token taken apart; nothing in it has been verified.
+type rawToken struct {
+	header    tokenHeader
+	claims    tokenClaims
+	signed    string // what the signature is over
+	signature []byte
+}
+
+// parseToken takes a token apart by the strictest reading: three parts of unpadded base64url without spare bits, JSON
+// objects in UTF-8, no name twice. Two programs that read it cannot then differ on what it says.
+func parseToken(token string) (rawToken, error) {
+	if len(token) > MaxTokenBytes {
+		return rawToken{}, ErrTooLarge
+	}
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return rawToken{}, ErrMalformed
+	}
+	var decoded [3][]byte
+	for i, part := range parts {
+		// The decoder skips line ends, so that two texts would be one token.
+		if part == "" || strings.ContainsAny(part, "\r\n") {
+			return rawToken{}, ErrMalformed
+		}
+		var err error
+		if decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
+			return rawToken{}, ErrMalformed
+		}
+	}
+	raw := rawToken{signed: token[:len(parts[0])+1+len(parts[1])], signature: decoded[2]}
+	if err := raw.parseHeader(decoded[0]); err != nil {
+		return rawToken{}, err
+	}
+	return raw, raw.parseClaims(decoded[1])
+}
+
+// parseHeader reads alg first, so that a foreign algorithm is called one whatever else the header has.
+func (t *rawToken) parseHeader(data []byte) error {
+	var algorithm struct {
+		Algorithm string `json:"alg"`
+	}
+	if err := jsonv2.Unmarshal(data, &algorithm); err != nil || jsontext.Value(data).Kind() != '{' {
+		return ErrMalformed
+	}
+	if algorithm.Algorithm != "RS256" {
+		return ErrAlgorithm
+	}
+	if err := jsonv2.Unmarshal(data, &t.header, jsonv2.RejectUnknownMembers(true)); err != nil {
+		return ErrHeader
+	}
+	if t.header.Type != tokenType {
+		return ErrHeader
+	}
+	if kid := t.header.KeyID; kid != nil && !plainText(*kid, maxKeyIDBytes) {
+		return ErrHeader
+	}
+	return nil
+}
+
+// parseClaims tolerates claims it does not know, as RFC 7519 asks, but none that is a known one in other letters: a
+// reader that ignores case would take it for the real one.
+func (t *rawToken) parseClaims(data []byte) error {
+	var members map[string]jsontext.Value
+	if err := jsonv2.Unmarshal(data, &members); err != nil || members == nil {
+		return ErrMalformed
+	}
+	for name, value := range members {
+		written, known := knownClaims[strings.ToLower(name)]
+		if known && (name != written || value.Kind() == 'n') {
+			return ErrMalformed
+		}
+	}
+	if err := jsonv2.Unmarshal(data, &t.claims); err != nil {
+		return ErrMalformed
+	}
+	return nil
+}
+
+// public returns the claims in the form Verify gives out.
+func (t *rawToken) public() Claims {
+	return Claims{
+		OrgID:       deref(t.claims.OrgID),
+		RequestID:   deref(t.claims.RequestID),
+		RedirectURL: deref(t.claims.RedirectURL),
+		Expires:     unix(t.claims.Expires),
+		Issuer:      deref(t.claims.Issuer),
+		Audience:    deref(t.claims.Audience),
+		IssuedAt:    unix(t.claims.IssuedAt),
+		NotBefore:   unix(t.claims.NotBefore),
+		ID:          deref(t.claims.ID),
+		KeyID:       deref(t.header.KeyID),
+	}
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func unix(seconds *int64) time.Time {
+	if seconds == nil {
+		return time.Time{}
+	}
+	return time.Unix(*seconds, 0).UTC()
+}

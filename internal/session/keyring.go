@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// MinKeySize is the length of the shortest key a [KeyRing] takes, in bytes.
+const MinKeySize = 32
+
+// What a seal can be for. Each has a sub-key of its own, so that what was sealed for one purpose never opens for another
+// (TM-020): a page token, which everybody gets, is no session.
+const (
+	PurposeSession  = "session"      // a Session, in its cookie
+	PurposeBinding  = "binding"      // ties transactions to the browser that started them, in a cookie
+	PurposePage     = "page"         // shows that a form was shown by us, in the form
+	PurposeJourney  = "journey"      // a visit to an IDV partner, in a cookie
+	PurposeStore    = "store"        // values in a shared store
+	PurposeCallback = "callback key" // what the Request Service sends back to us
+	PurposeSubject  = "subject"      // the keyed hash that stands for a holder, see KeyRing.Digest
+)
+
+// Errors of [NewKeyRing]. They never contain key material.
+var (
+	ErrNoKey    = errors.New("no sealing key")
+	ErrWeakKey  = errors.New("weak sealing key")
+	ErrKeyTwice = errors.New("sealing key given twice")
+)
+
+// KeyRing holds the sealing keys. It is safe for concurrent use.
+type KeyRing struct {
+	keys []ringKey
+
+	mu      sync.Mutex
+	sealers map[string]*Sealer
+}
+
+// ringKey is one key of the ring.
+type ringKey struct {
+	secret []byte
+	id     keyID
+}
+
+// keyID tells which key sealed a text. It is derived from the key, one way, so that every node names it the same.
+type keyID [4]byte
+
+// NewKeyRing returns a ring of the given keys, each of which is at least [MinKeySize] bytes from a secure random source. The
+// first key seals, all of them open (TM-024). To rotate, put a new key first, and take the old one away when nothing that
+// it sealed is still wanted; between nodes, add the new key as the last one everywhere before it becomes the first anywhere.
+//
+// Errors wrap [ErrNoKey], [ErrKeyTwice] or [ErrWeakKey]. Weak is a key that is short or plainly not random: one that
+// repeats, that counts, or that has few different bytes, as made by hand or copied from an example (TM-025). A ring
+// keeps its own copies.
+//
+// Nonces are random, so a key should seal no more than 2³² texts (NIST SP 800-38D): replace it after half a year if the
+// site makes 200 seals a second.
+func NewKeyRing(keys ...[]byte) (*KeyRing, error) {
+	if len(keys) == 0 {
+		return nil, ErrNoKey
+	}
+	ring := &KeyRing{sealers: make(map[string]*Sealer)}
+	for i, key := range keys {
+		if err := checkKey(key); err != nil {
+			return nil, fmt.Errorf("sealing key %d of %d: %w", i+1, len(keys), err)
+		}
+		k := ringKey{secret: bytes.Clone(key)}
+		copy(k.id[:], derive(key, "key id", len(k.id)))
+		for j, other := range ring.keys {
+			// Different keys share an id once in four thousand million pairs. They could not be told apart.
+			if other.id == k.id {
+				return nil, fmt.Errorf("sealing keys %d and %d: %w", j+1, i+1, ErrKeyTwice)
+			}
+		}
+		ring.keys = append(ring.keys, k)
+	}
+	return ring, nil
+}
+
+// Sealer returns the sealer for a purpose, one of the Purpose constants. It is made once and kept.
+func (k *KeyRing) Sealer(purpose string) *Sealer {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if s, ok := k.sealers[purpose]; ok {
+		return s
+	}
+	s := &Sealer{keys: make([]sealKey, 0, len(k.keys))}
+	for _, key := range k.keys {
+		s.keys = append(s.keys, newSealKey(key, purpose))
+	}
+	k.sealers[purpose] = s
+	return s
+}
+
+// Digest returns a keyed hash of text, 128 bits as 22 characters of base64url. Nobody without the key can tell which text it
+// is of, not even by trying all that are likely (TM-142). It is the same on all nodes, and changes when the first key does:
+// names that must outlive a rotation need a ring of their own.
+func (k *KeyRing) Digest(purpose, text string) string {
+	mac := hmac.New(sha256.New, derive(k.keys[0].secret, "digest\x00"+purpose, sha256.Size))
+	mac.Write([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// newSealKey derives what seals and opens for one purpose from one key.
+func newSealKey(key ringKey, purpose string) sealKey {
+	block, err := aes.NewCipher(derive(key.secret, "seal\x00"+purpose, 32))
+	if err != nil {
+		panic("session: internal error: " + err.Error()) // the size is right
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		panic("session: internal error: " + err.Error()) // AES has the right block size
+	}
+	prefix := append([]byte{sealVersion, byte(len(purpose))}, purpose...)
+	return sealKey{id: key.id, aead: aead, prefix: append(prefix, key.id[:]...)}
+}
+
+// derive returns size bytes that depend on key and label only (HKDF-SHA256, RFC 5869).
+func derive(key []byte, label string, size int) []byte {
+	out, err := hkdf.Key(sha256.New, key, nil, "caddy-verified-id v1\x00"+label, size)
+	if err != nil {
+		panic("session: internal error: " + err.Error()) // only for impossible sizes
+	}
+	return out
+}
+
+// minDistinct is how many different bytes a key must have. 32 random bytes have fewer than 20 once in 10⁹ times; random
+// text of 64 hexadecimal digits has fewer than 10 as rarely.
+const minDistinct = 10
+
+// checkKey refuses keys that cannot come from a random source.
+func checkKey(key []byte) error {
+	if len(key) < MinKeySize {
+		return fmt.Errorf("%w: %d bytes, needs at least %d; make one with: openssl rand -base64 32", ErrWeakKey, len(key), MinKeySize)
+	}
+	var seen [256]bool
+	distinct := 0
+	for _, c := range key {
+		if !seen[c] {
+			seen[c] = true
+			distinct++
+		}
+	}
+	if distinct < minDistinct {
+		return fmt.Errorf("%w: only %d different bytes", ErrWeakKey, distinct)
+	}
+	// 00 01 02 …, and the same backwards or in other steps.
+	steady := true
+	for i := 2; i < len(key) && steady; i++ {
+		steady = key[i]-key[i-1] == key[1]-key[0]
+	}
+	if steady {
+		return fmt.Errorf("%w: it counts", ErrWeakKey)
+	}
+	for period := 1; period <= len(key)/2; period++ {
+		if bytes.Equal(key[period:], key[:len(key)-period]) {
+			return fmt.Errorf("%w: it repeats every %d bytes", ErrWeakKey, period)
+		}
+	}
+	return nil
+}

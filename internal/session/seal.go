@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"crypto/cipher"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+)
+
+// ErrNotOpened means that a text was not sealed by us for this purpose and this associated data, or not by a key we still
+// have. It says no more: why is nobody's business, and the usual cause is a key that has been rotated out.
+var ErrNotOpened = errors.New("not opened")
+
+// sealVersion is the first byte of every sealed text. Another version is not opened.
+const sealVersion = 1
+
+// The layout of a sealed text, before base64url without padding: version, key id, nonce, ciphertext, tag.
+const (
+	nonceSize  = 12
+	tagSize    = 16
+	headerSize = 1 + len(keyID{})
+
+	// SealOverhead is what sealing adds, in bytes, before base64 adds a third.
+	SealOverhead = headerSize + nonceSize + tagSize
+)
+
+// encoding is strict, so that a sealed text has one spelling only.
+var encoding = base64.RawURLEncoding.Strict()
+
+// Sealer seals and opens for one purpose, with AES-256-GCM and a fresh random nonce for each text. It is safe for concurrent
+// use. It comes from [KeyRing.Sealer].
+type Sealer struct {
+	keys []sealKey // the first seals; never empty
+}
+
+// sealKey is one key of the ring, made ready for one purpose.
+type sealKey struct {
+	id     keyID
+	aead   cipher.AEAD // puts the nonce before the ciphertext
+	prefix []byte      // what all associated data begins with: version, purpose with its length, key id
+}
+
+// Seal returns plain as text that nobody without the key can read or change. It has the characters A–Z a–z 0–9 - _ only and
+// is 4⁄3 × (len(plain) + [SealOverhead]) long.
+//
+// It opens only with the same ad, the associated data, which is not contained in it. Use ad to say what the text may be used
+// for: cookie name, host, store key (TM-021). [AD] joins several.
+func (s *Sealer) Seal(plain []byte, ad string) string {
+	key := &s.keys[0]
+	size := SealOverhead + len(plain)
+	buf := make([]byte, 0, size+len(key.prefix)+len(ad))
+	buf = append(buf, sealVersion)
+	buf = append(buf, key.id[:]...)
+	buf = key.aead.Seal(buf, nil, plain, key.appendAD(buf[size:size], ad))
+	return encoding.EncodeToString(buf)
+}
+
+// Open returns what was sealed. Every failure is [ErrNotOpened], and takes the same time whether the key is unknown or the
+// text was changed (TM-024, TM-028).
+func (s *Sealer) Open(sealed, ad string) ([]byte, error) {
+	// A text of 4n+1 characters is not base64. This also bars line breaks, which the decoder skips: either the length is
+	// now impossible, or the decoder returns fewer bytes than the length demands.
+	size := encoding.DecodedLen(len(sealed))
+	if size < SealOverhead || len(sealed)%4 == 1 {
+		return nil, ErrNotOpened
+	}
+	// One buffer for the decoded text, the plain text, which must not overlap it, and the associated data.
+	plainSize := size - SealOverhead
+	buf := make([]byte, size+plainSize+s.adSize(ad))
+	if n, err := encoding.Decode(buf[:size], []byte(sealed)); err != nil || n != size || buf[0] != sealVersion {
+		return nil, ErrNotOpened
+	}
+	key, known := s.keyFor(keyID(buf[1:headerSize]))
+	ciphertext, rest := buf[headerSize:size], buf[size:]
+	plain, err := key.aead.Open(rest[:0:plainSize], nil, ciphertext, key.appendAD(rest[plainSize:plainSize], ad))
+	if err != nil || !known {
+		return nil, ErrNotOpened
+	}
+	return plain, nil
+}
+
+// keyFor returns the key with this id. If there is none it returns one all the same, so that to try it costs as much.
+func (s *Sealer) keyFor(id keyID) (key *sealKey, known bool) {
+	for i := range s.keys {
+		if s.keys[i].id == id {
+			return &s.keys[i], true
+		}
+	}
+	return &s.keys[0], false
+}
+
+// adSize returns how many bytes appendAD adds. It is the same for all keys of a sealer.
+func (s *Sealer) adSize(ad string) int { return len(s.keys[0].prefix) + len(ad) }
+
+// appendAD appends the whole associated data to dst: version | purpose | key id | ad.
+func (k *sealKey) appendAD(dst []byte, ad string) []byte {
+	return append(append(dst, k.prefix...), ad...)
+}
+
+// AD joins several texts into one associated data, so that no two different lists join to the same.
+func AD(parts ...string) string {
+	var b []byte
+	for _, part := range parts {
+		b = binary.AppendUvarint(b, uint64(len(part)))
+		b = append(b, part...)
+	}
+	return string(b)
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"time"
+
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
+)
+
+// Session says that a browser has finished at least one verification. It holds the presentations of one holder.
+type Session struct {
+	// ID is random and new with every verification (TM-030). It names the session in logs and revocations and opens nothing.
+	ID string
+
+	// Created is when the browser got its session, Expires when it ends at the latest, whatever a cookie's Max-Age says
+	// (TM-023), Seen when it was last sealed, which makes the idle time. Whole seconds: sealing drops the rest.
+	Created, Expires, Seen time.Time
+
+	// Subject is a keyed hash of the holder, see [KeyRing.Digest].
+	Subject string
+
+	// CrossDevice says that the wallet was on another device than the browser.
+	CrossDevice bool
+
+	// Presentations are what the holder has presented, oldest first. Their Subject is empty: the session's speaks for all.
+	Presentations []verifier.Presentation
+}
+
+// skew is how far the clocks of two nodes may be apart.
+const skew = time.Minute
+
+// Live reports whether the session may still be used at now. It may not once Expires is reached, nor when it was last seen
+// more than idle ago; an idle of 0 means that it may rest as long as it likes.
+//
+// A session from more than a minute in the future is not live either: the clock has been put back, and the session would
+// last longer than it was meant to (TM-136).
+func (s *Session) Live(now time.Time, idle time.Duration) bool {
+	switch {
+	case !now.Before(s.Expires):
+		return false
+	case s.Created.After(now.Add(skew)) || s.Seen.After(now.Add(skew)):
+		return false
+	case idle > 0 && !now.Before(s.Seen.Add(idle)):
+		return false
+	}
+	return true
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// caddyProcess is a running server with a home of its own.
+type caddyProcess struct {
+	log   *logBuffer
+	admin string // origin of the admin endpoint
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when the process has ended; result is set by then
+	// result is what the process ended with.
+	result error
+}
+
+// adminClient talks to the admin endpoint, one connection a call.
+var adminClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+
+// startCaddy runs the binary with the Caddyfile and an admin port of its own. It returns when all listeners are open; at the
+// end of the test the server must stop when asked, in order and without a race report.
+func startCaddy(t *testing.T, caddyfile string) *caddyProcess {
+	t.Helper()
+	home := t.TempDir()
+	config := filepath.Join(home, "Caddyfile")
+	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	c := &caddyProcess{log: newLogBuffer(), admin: "http://" + address, ended: make(chan struct{})}
+	if err := os.WriteFile(config, []byte(caddyfile), 0o600); err != nil {
+		t.Fatalf("writing the Caddyfile: %v", err)
+	}
+
+	// The test's own context ends before its cleanup, which is where the server is asked to stop.
+	c.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), caddyBinary(t), "run", "--config", config)
+	c.cmd.Dir = home
+	c.cmd.Env = append(os.Environ(),
+		"HOME="+home, "XDG_CONFIG_HOME="+filepath.Join(home, "config"), "XDG_DATA_HOME="+filepath.Join(home, "data"),
+		"CADDY_ADMIN="+address, "GORACE=halt_on_error=0 exitcode=66",
+	)
+	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
+	if err := c.cmd.Start(); err != nil {
+		t.Fatalf("starting Caddy: %v", err)
+	}
+	ready, cancel := context.WithTimeoutCause(t.Context(), patience, errors.New("not ready in time"))
+	ready, abort := context.WithCancelCause(ready)
+	defer cancel()
+	go func() {
+		c.result = c.cmd.Wait()
+		close(c.ended)
+		abort(fmt.Errorf("ended: %w", c.result))
+	}()
+
+	t.Cleanup(func() {
+		c.stop(t)
+		if t.Failed() {
+			t.Logf("Caddyfile:\n%s\nCaddy's log:\n%s", caddyfile, c.log)
+		}
+	})
+	if err := c.log.Wait(ready, "serving initial configuration"); err != nil {
+		t.Fatalf("starting Caddy: %v", err)
+	}
+	return c
+}
+
+// stop asks the server to end and judges how it did. A server that does not end is made to tell where it hangs.
+func (c *caddyProcess) stop(t *testing.T) {
+	t.Helper()
+	select {
+	case <-c.ended:
+	default:
+		if _, err := c.call(http.MethodPost, "/stop", "", ""); err != nil {
+			t.Errorf("stopping Caddy: %v", err)
+		}
+		select {
+		case <-c.ended:
+		case <-time.After(patience):
+			t.Error("Caddy does not stop")
+			_ = c.cmd.Process.Signal(syscall.SIGABRT)
+			select {
+			case <-c.ended:
+			case <-time.After(patience):
+				_ = c.cmd.Process.Kill()
+				<-c.ended
+			}
+		}
+	}
+	if c.result != nil {
+		t.Errorf("Caddy ended with %v", c.result)
+	}
+	for _, bad := range []string{"WARNING: DATA RACE", "panic: ", "http: panic serving"} {
+		if c.log.Contains(bad) {
+			t.Errorf("Caddy's log says %q", bad)
+		}
+	}
+}
+
+// reload makes the server take another Caddyfile and returns when it has.
+func (c *caddyProcess) reload(t *testing.T, caddyfile string) {
+	t.Helper()
+	if answer, err := c.call(http.MethodPost, "/load", "text/caddyfile", caddyfile); err != nil {
+		t.Fatalf("reloading: %v\n%s", err, answer)
+	}
+}
+
+// call sends one request to the admin endpoint and returns the body of its answer.
+func (c *caddyProcess) call(method, path, contentType, body string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience) //nolint:usetesting // cleanup outlives the test's context
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, c.admin+path, strings.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
+	if method != http.MethodGet {
+		r.Header.Set("Cache-Control", "must-revalidate") // load it even if nothing changed
+	}
+	response, err := adminClient.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	var answer bytes.Buffer
+	if _, err := io.Copy(&answer, response.Body); err != nil {
+		return "", err
+	}
+	if response.StatusCode != http.StatusOK {
+		return answer.String(), fmt.Errorf("%s %s answered %s", method, path, response.Status)
+	}
+	return answer.String(), nil
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"sync"
+)
+
+// logBuffer keeps what a process writes and wakes those who wait for a text in it.
+type logBuffer struct {
+	mu      sync.Mutex
+	content bytes.Buffer
+	changed chan struct{} // closed and replaced at each write
+}
+
+func newLogBuffer() *logBuffer { return &logBuffer{changed: make(chan struct{})} }
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.changed)
+	l.changed = make(chan struct{})
+	return l.content.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.content.String()
+}
+
+// Contains reports whether the text has been written.
+func (l *logBuffer) Contains(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Contains(l.content.Bytes(), []byte(text))
+}
+
+// Wait returns when the text has been written, or with the context's cause when that ends first.
+func (l *logBuffer) Wait(ctx context.Context, text string) error {
+	for {
+		l.mu.Lock()
+		found, changed := bytes.Contains(l.content.Bytes(), []byte(text)), l.changed
+		l.mu.Unlock()
+		if found {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -26,14 +28,17 @@ var buildCaddy = sync.OnceValues(func() (string, error) {
 	if runtime.GOOS == "windows" {
 		path += ".exe"
 	}
-	arguments := []string{"build", "-o", path}
-	if raceDetector {
-		arguments = append(arguments, "-race")
-	}
+	arguments := []string{"build", "-o", path, fmt.Sprintf("-race=%t", raceDetector())}
 	// Not bound to the test that happens to come first: the others wait for the same build.
-	build := exec.Command("go", append(arguments, "../cmd/caddy")...) //nolint:noctx // see above
+	build := exec.Command("go", append(arguments, "../cmd/caddy")...)
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, output)
 	}
 	return path, nil
 })
+
+// raceDetector tells whether this test is built with the race detector, and so the server should be.
+func raceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}

@@ -25,40 +25,33 @@ var browserNames = []string{
 var errNoBrowser = errors.New("no Chromium found: install one (Debian: apt-get install chromium), " +
 	"or name its binary in the environment variable CHROMIUM")
 
-// browser is the one Chromium of the run. Each visitor gets a profile of their own in it.
-var browser struct {
-	once   sync.Once
-	ctx    context.Context //nolint:containedctx // chromedp hands its browser around as a context
-	cancel context.CancelFunc
-	err    error
-}
+// closeBrowser ends Chromium, if one was started.
+var closeBrowser = func() {}
 
-// startBrowser returns the context of the running Chromium, which it starts at the first call.
+// startBrowser returns the context of the one Chromium of this run. Each visitor gets a profile of their own in it.
 func startBrowser(t *testing.T) context.Context {
 	t.Helper()
-	browser.once.Do(func() {
-		var path string
-		if path, browser.err = findBrowser(); browser.err != nil {
-			return
-		}
-		// Longer than any one test: closeBrowser ends it.
-		allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(), browserOptions(path)...) //nolint:usetesting // see above
-		ctx, cancel := chromedp.NewContext(allocator)
-		browser.ctx, browser.cancel = ctx, func() { cancel(); cancelAllocator() }
-		browser.err = chromedp.Do(ctx)
-	})
-	if browser.err != nil {
-		t.Fatalf("starting Chromium: %v", browser.err)
+	ctx, err := launchBrowser()
+	if err != nil {
+		t.Fatalf("starting Chromium: %v", err)
 	}
-	return browser.ctx
+	return ctx
 }
 
-// closeBrowser ends Chromium, if one was started.
-func closeBrowser() {
-	if browser.cancel != nil {
-		browser.cancel()
+var launchBrowser = sync.OnceValues(func() (context.Context, error) {
+	path, err := findBrowser()
+	if err != nil {
+		return nil, err
 	}
-}
+	// Not bound to the test that happens to come first: closeBrowser ends it.
+	allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(), browserOptions(path)...)
+	ctx, cancel := chromedp.NewContext(allocator)
+	closeBrowser = func() {
+		cancel()
+		cancelAllocator()
+	}
+	return ctx, chromedp.Do(ctx)
+})
 
 func findBrowser() (string, error) {
 	if named := os.Getenv("CHROMIUM"); named != "" {

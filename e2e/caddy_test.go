@@ -117,7 +117,8 @@ func (c *caddyProcess) reload(t *testing.T, caddyfile string) {
 
 // call sends one request to the admin endpoint and returns the body of its answer.
 func (c *caddyProcess) call(method, path, contentType, body string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience) //nolint:usetesting // cleanup outlives the test's context
+	// Cleanup outlives the test's own context.
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, c.admin+path, strings.NewReader(body))
 	if err != nil {

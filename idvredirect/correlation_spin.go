@@ -4,6 +4,7 @@ package idvredirect
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -98,9 +99,9 @@ func (p SpinParameters) draw(now time.Time, random io.Reader) (counter, entropy 
 	drop, interval := map[SpinInterval]int{CoarseInterval: 24, FineInterval: 16}[p.Interval]
 	keep, periodicity := map[SpinPeriodicity]int{NoPeriodicity: 0, ShortPeriodicity: 16, MediumPeriodicity: 24, LongPeriodicity: 32}[p.Periodicity]
 	if !interval || !periodicity || p.EntropyBytes < 0 || p.EntropyBytes > 4 {
-		return 0, 0, fmt.Errorf("spinning a correlation vector: interval, periodicity or entropy is out of range")
+		return 0, 0, errors.New("spinning a correlation vector: interval, periodicity or entropy is out of range")
 	}
-	ticks := uint64(now.Unix()*1e7 + int64(now.Nanosecond()/100) + ticksBeforeUnix)
+	ticks := now.Unix()*1e7 + int64(now.Nanosecond()/100) + ticksBeforeUnix
 	counter = uint32(ticks >> drop & (1<<keep - 1))
 
 	var bytes [4]byte

@@ -5,6 +5,7 @@ package idvredirect
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 )
 
@@ -29,13 +30,14 @@ const redactedKeySet = "[key set redacted]"
 
 // KeySet is the timeline of a relying party's signing keys: which key signs at a given time, and which public keys are
 // published then. It is a pure function of time, so nodes that hold the same state agree without talking, and it is
-// immutable: [KeySet.Rotate] returns a new set. Safe for concurrent use; the zero value is not usable.
+// immutable: [KeySet.Rotate] returns a new set. Safe for concurrent use. The zero value has no key; get a set from
+// [NewKeySet], or read a stored one with [KeySet.UnmarshalJSON].
 //
 // A key that [KeySet.Rotate] adds is published at once and signs after [JWKSMaxAge] plus [KeySetSpread]. From that
 // moment the key before it signs no more, and stays published for the longest token life plus the same time. The first
 // key of all signs at once, since nobody can have cached a set without it.
 type KeySet struct {
-	entries []keyEntry // at least one; the signing ones in the order of signsFrom, the first of all signing
+	entries []keyEntry // at least one that signs; those in the order of their use
 }
 
 // keyEntry is one key. Its end is not stored: it follows from the next signing key's beginning.
@@ -44,6 +46,9 @@ type keyEntry struct {
 	publishedFrom time.Time
 	signsFrom     time.Time // zero: it is only published
 }
+
+// signs says whether the key is ever used.
+func (e keyEntry) signs() bool { return !e.signsFrom.IsZero() }
 
 // NewKeySet makes a set from keys that an operator manages by hand: the first one signs, from now on, and the others are
 // only published. To rotate such keys, append the new key, wait an hour and a half, move it to the front, wait as long
@@ -64,12 +69,15 @@ func NewKeySet(now time.Time, keys ...*SigningKey) (*KeySet, error) {
 		}
 		set.entries = append(set.entries, entry)
 	}
-	return set, set.check()
+	if err := set.check(); err != nil {
+		return nil, err
+	}
+	return set, nil
 }
 
 // Rotate returns a set in which key takes over from the present signing key, as the type's comment says, and from which
-// keys past their time are gone. The receiver is unchanged. The caller stores [KeySet.State] of the new set, under a lock
-// that all nodes share, before any node uses it. Errors wrap [ErrKeySet]: nil key, key already in the set, more than 16
+// keys past their time are gone. The receiver is unchanged. The caller stores the new set as JSON, under a lock that
+// all nodes share, before any node uses it. Errors wrap [ErrKeySet]: nil key, key already in the set, more than 16
 // keys alive.
 func (s *KeySet) Rotate(now time.Time, key *SigningKey) (*KeySet, error) {
 	now = wholeSecond(now)
@@ -80,26 +88,29 @@ func (s *KeySet) Rotate(now time.Time, key *SigningKey) (*KeySet, error) {
 		}
 	}
 	signsFrom := now.Add(signDelay)
-	if latest := s.newest(); !signsFrom.After(latest.signsFrom) {
+	if newest := s.newestUse(); !signsFrom.After(newest) {
 		// Clocks differ, or were set back: the order of the keys must not change, or a retired key would sign again.
-		signsFrom = latest.signsFrom.Add(time.Second)
+		signsFrom = newest.Add(time.Second)
 	}
 	next.entries = append(next.entries, keyEntry{key: key, publishedFrom: now, signsFrom: signsFrom})
-	return next, next.check()
+	if err := next.check(); err != nil {
+		return nil, err
+	}
+	return next, nil
 }
 
 // RotationDue says whether the newest key has been in use for at least every, so that it is time for
 // [KeySet.Rotate]. A key that waits for its first use counts as new.
 func (s *KeySet) RotationDue(now time.Time, every time.Duration) bool {
-	return now.Sub(s.newest().signsFrom) >= every
+	return now.Sub(s.newestUse()) >= every
 }
 
-// Signing returns the key that signs at now. There always is one: before the first key's time, which only a wrong clock
-// can bring about, it is the first key.
+// Signing returns the key that signs at now. There always is one: before the first key's time, which only a clock that is
+// behind can bring about, it is the first key. The zero set returns nil.
 func (s *KeySet) Signing(now time.Time) *SigningKey {
-	signing := s.entries[0].key
+	var signing *SigningKey
 	for _, entry := range s.entries {
-		if !entry.signsFrom.IsZero() && !now.Before(entry.signsFrom) {
+		if entry.signs() && (signing == nil || !now.Before(entry.signsFrom)) {
 			signing = entry.key
 		}
 	}
@@ -122,30 +133,33 @@ func (s *KeySet) JWKS(now time.Time) []byte {
 }
 
 // String is redacted, so that no key gets into a log.
-func (KeySet) String() string { return redactedKeySet }
+func (*KeySet) String() string { return redactedKeySet }
 
 // Format is redacted for every verb.
-func (KeySet) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, redactedKeySet) }
+func (*KeySet) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, redactedKeySet) }
+
+// LogValue is redacted, or a JSON log would marshal the set.
+func (*KeySet) LogValue() slog.Value { return slog.StringValue(redactedKeySet) }
 
 // publishedUntil returns when the entry's key leaves the published set; zero means never.
 func (s *KeySet) publishedUntil(i int) time.Time {
-	if s.entries[i].signsFrom.IsZero() {
+	if !s.entries[i].signs() {
 		return time.Time{}
 	}
 	for _, later := range s.entries[i+1:] {
-		if !later.signsFrom.IsZero() {
+		if later.signs() {
 			return later.signsFrom.Add(keepAfterUse)
 		}
 	}
 	return time.Time{}
 }
 
-// newest returns the entry that signs last.
-func (s *KeySet) newest() keyEntry {
-	newest := s.entries[0]
+// newestUse returns when the last key begins to sign.
+func (s *KeySet) newestUse() time.Time {
+	var newest time.Time
 	for _, entry := range s.entries {
-		if !entry.signsFrom.IsZero() {
-			newest = entry
+		if entry.signs() {
+			newest = entry.signsFrom
 		}
 	}
 	return newest
@@ -158,21 +172,22 @@ func (s *KeySet) check() error {
 	}
 	seen := make(map[string]bool)
 	var last time.Time
-	for i, entry := range s.entries {
+	for _, entry := range s.entries {
 		switch {
 		case entry.key == nil || entry.key.private == nil:
 			return fmt.Errorf("%w: a key is missing", ErrKeySet)
 		case seen[entry.key.KeyID()]:
 			return fmt.Errorf("%w: the same key is in it twice", ErrKeySet)
-		case i == 0 && entry.signsFrom.IsZero():
-			return fmt.Errorf("%w: the first key does not sign", ErrKeySet)
-		case !entry.signsFrom.IsZero() && !entry.signsFrom.After(last):
+		case entry.signs() && !entry.signsFrom.After(last):
 			return fmt.Errorf("%w: the keys are not in the order of their use", ErrKeySet)
 		}
 		seen[entry.key.KeyID()] = true
-		if !entry.signsFrom.IsZero() {
+		if entry.signs() {
 			last = entry.signsFrom
 		}
+	}
+	if last.IsZero() {
+		return fmt.Errorf("%w: no key in it signs", ErrKeySet)
 	}
 	return nil
 }

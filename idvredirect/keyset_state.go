@@ -27,10 +27,9 @@ type keyState struct {
 	SignsFrom     *time.Time `json:"signs_from,omitempty"`
 }
 
-// State returns the set as JSON, to be kept in storage that only its owner can read: it holds the private keys.
-// [ParseKeySet] reads it back. There is no MarshalJSON, so that a set never gets into a dump by being part of something
-// else.
-func (s *KeySet) State() ([]byte, error) {
+// MarshalJSON returns the set with its private keys, to be kept in storage that only its owner can read. Nothing else may
+// marshal a set; what goes out to partners is [KeySet.JWKS].
+func (s *KeySet) MarshalJSON() ([]byte, error) {
 	state := keySetState{Version: stateVersion}
 	for _, entry := range s.entries {
 		data, err := entry.key.PEM()
@@ -43,36 +42,36 @@ func (s *KeySet) State() ([]byte, error) {
 		}
 		state.Keys = append(state.Keys, stored)
 	}
-	data, err := json.MarshalIndent(state, "", "\t")
+	data, err := json.Marshal(state)
 	if err != nil {
 		return nil, fmt.Errorf("%w: marshalling its state: %w", ErrKeySet, err)
 	}
 	return data, nil
 }
 
-// ParseKeySet reads what [KeySet.State] wrote. A damaged, newer or contradictory state is refused as a whole: signing
-// with half a timeline would break every partner that cached the other half. Errors wrap [ErrKeySet] or [ErrSigningKey]
-// and hold no part of the input.
-func ParseKeySet(state []byte) (*KeySet, error) {
+// UnmarshalJSON reads what [KeySet.MarshalJSON] wrote into a new, zero KeySet. A damaged, newer or contradictory state is
+// refused as a whole: signing with half a timeline would break every partner that cached the other half. Errors wrap
+// [ErrKeySet] or [ErrSigningKey] and hold no part of the input.
+func (s *KeySet) UnmarshalJSON(state []byte) error {
 	if len(state) > maxStateBytes {
-		return nil, fmt.Errorf("%w: the stored state has more than %d bytes", ErrKeySet, maxStateBytes)
+		return fmt.Errorf("%w: the stored state has more than %d bytes", ErrKeySet, maxStateBytes)
 	}
 	var stored keySetState
 	if err := jsonv2.Unmarshal(state, &stored, jsonv2.RejectUnknownMembers(true)); err != nil {
 		// The reason is left out on purpose: the decoder quotes what it read, and that is a private key.
-		return nil, fmt.Errorf("%w: the stored state is damaged or of a newer version", ErrKeySet)
+		return fmt.Errorf("%w: the stored state is damaged or of a newer version", ErrKeySet)
 	}
 	if stored.Version != stateVersion {
-		return nil, fmt.Errorf("%w: the stored state has version %d, this program reads %d", ErrKeySet, stored.Version, stateVersion)
+		return fmt.Errorf("%w: the stored state has version %d, this program reads %d", ErrKeySet, stored.Version, stateVersion)
 	}
 	if len(stored.Keys) == 0 {
-		return nil, fmt.Errorf("%w: the stored state holds no key", ErrKeySet)
+		return fmt.Errorf("%w: the stored state holds no key", ErrKeySet)
 	}
-	set := &KeySet{}
+	set := KeySet{}
 	for i, k := range stored.Keys {
 		key, err := ParseSigningKey([]byte(k.PEM))
 		if err != nil {
-			return nil, fmt.Errorf("key %d of the stored state: %w", i+1, err)
+			return fmt.Errorf("key %d of the stored state: %w", i+1, err)
 		}
 		entry := keyEntry{key: key, publishedFrom: k.PublishedFrom.UTC()}
 		if k.SignsFrom != nil {
@@ -80,5 +79,9 @@ func ParseKeySet(state []byte) (*KeySet, error) {
 		}
 		set.entries = append(set.entries, entry)
 	}
-	return set, set.check()
+	if err := set.check(); err != nil {
+		return err
+	}
+	*s = set
+	return nil
 }

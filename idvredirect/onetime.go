@@ -3,7 +3,6 @@
 package idvredirect
 
 import (
-	"container/heap"
 	"context"
 	"errors"
 	"sync"
@@ -31,9 +30,9 @@ type MemoryOneTimeStore struct {
 	limit int
 	now   func() time.Time
 
-	mu      sync.Mutex
-	marks   map[string]struct{}
-	endings endings
+	mu       sync.Mutex
+	marks    map[string]time.Time // until when
+	earliest time.Time            // no mark ends before; nothing to forget until then
 }
 
 // NewMemoryOneTimeStore makes a store for at most limit live marks (0: 100,000, some 20 MB). When it is full it refuses
@@ -45,7 +44,7 @@ func NewMemoryOneTimeStore(limit int, now func() time.Time) *MemoryOneTimeStore 
 	if now == nil {
 		now = time.Now //nolint:forbidigo // the default clock; tests pass their own
 	}
-	return &MemoryOneTimeStore{limit: limit, now: now, marks: make(map[string]struct{})}
+	return &MemoryOneTimeStore{limit: limit, now: now, marks: make(map[string]time.Time)}
 }
 
 // Use implements [OneTimeStore]. Its errors are that of ctx and [ErrOneTimeFull].
@@ -57,40 +56,37 @@ func (s *MemoryOneTimeStore) Use(ctx context.Context, key string, until time.Tim
 	defer s.mu.Unlock()
 
 	now := s.now()
-	for len(s.endings) > 0 && s.endings[0].until.Before(now) {
-		delete(s.marks, heap.Pop(&s.endings).(ending).key)
-	}
-	if _, used := s.marks[key]; used {
+	if until, used := s.marks[key]; used && !until.Before(now) {
 		return false, nil
+	}
+	if len(s.marks) >= s.limit {
+		s.forget(now)
 	}
 	if len(s.marks) >= s.limit {
 		return false, ErrOneTimeFull
 	}
-	s.marks[key] = struct{}{}
-	heap.Push(&s.endings, ending{key, until})
+	if len(s.marks) == 0 || until.Before(s.earliest) {
+		s.earliest = until
+	}
+	s.marks[key] = until
 	return true, nil
 }
 
-// ending is when a mark may be forgotten.
-type ending struct {
-	key   string
-	until time.Time
-}
-
-// endings is a heap with the earliest ending first.
-type endings []ending
-
-func (e endings) Len() int           { return len(e) }
-func (e endings) Less(i, j int) bool { return e[i].until.Before(e[j].until) }
-func (e endings) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
-func (e *endings) Push(x any)        { *e = append(*e, x.(ending)) }
-
-func (e *endings) Pop() any {
-	last := len(*e) - 1
-	popped := (*e)[last]
-	(*e)[last] = ending{}
-	*e = (*e)[:last]
-	return popped
+// forget drops the marks that have ended. It walks over all of them, so only when there is one to drop: a flood of tokens
+// at a full store must not make each call that long.
+func (s *MemoryOneTimeStore) forget(now time.Time) {
+	if !s.earliest.Before(now) {
+		return
+	}
+	s.earliest = time.Time{}
+	for key, until := range s.marks {
+		switch {
+		case until.Before(now):
+			delete(s.marks, key)
+		case s.earliest.IsZero() || until.Before(s.earliest):
+			s.earliest = until
+		}
+	}
 }
 
 // Interface guards.

@@ -104,7 +104,7 @@ func (p Partner) Validate() error {
 //   - requestID must be fresh for every call: the partner uses it as its one-time mark. Take it from [NewRequestID].
 //   - redirectURL is where the partner sends the visitor afterwards: one fixed https URL of the configuration, never made
 //     from a request header. http is allowed only for loopback hosts and only when URL was parsed with
-//     [ParseInsecureURLTemplate].
+//     [InsecureLoopbackHTTP].
 //   - random feeds the jti; nil means crypto/rand.
 //
 // Errors wrap [ErrPartner] when Validate would refuse the partner, else [ErrKickstart]. Signing costs about a

@@ -34,7 +34,8 @@ type VerifyConfig struct {
 	OneTime OneTimeStore
 
 	// Claims is the claim set agreed on. With Hardened (zero) every claim of it must be there; with Minimal the further
-	// claims may be absent, but are checked where they are not.
+	// claims may be absent, but are checked where they are not. So a relying party moves from Minimal to Hardened after
+	// the partner has set Issuer and Audience.
 	Claims ClaimSet
 
 	// Issuer is the expected iss. Required with Hardened.
@@ -142,8 +143,8 @@ func (cfg VerifyConfig) check() error {
 // which there are few.
 func (cfg VerifyConfig) checkSignature(raw rawToken) error {
 	candidates := cfg.Keys.sorted()
-	if kid := raw.header.KeyID; kid != nil {
-		key, known := cfg.Keys[*kid]
+	if raw.header.hasKeyID {
+		key, known := cfg.Keys[raw.header.keyID]
 		if !known {
 			return ErrUnknownKey
 		}
@@ -162,7 +163,7 @@ func (cfg VerifyConfig) checkPresence(raw rawToken) error {
 	required := []*string{c.OrgID, c.RequestID, c.RedirectURL}
 	numbers := []*int64{c.Expires}
 	if cfg.Claims == Hardened {
-		required = append(required, c.Issuer, c.Audience, c.ID, raw.header.KeyID)
+		required = append(required, c.Issuer, c.Audience, c.ID, &raw.header.keyID)
 		numbers = append(numbers, c.IssuedAt, c.NotBefore)
 	}
 	for _, claim := range required {
@@ -205,7 +206,7 @@ func (cfg VerifyConfig) checkTimes(c tokenClaims, at time.Time) error {
 
 func (cfg VerifyConfig) checkParties(c tokenClaims, claims Claims) error {
 	switch {
-	case c.Issuer != nil && (cfg.Issuer != "" || cfg.Claims == Hardened) && claims.Issuer != cfg.Issuer:
+	case c.Issuer != nil && claims.Issuer != cfg.Issuer:
 		return ErrIssuer
 	case c.Audience != nil && claims.Audience != cfg.Audience:
 		return ErrAudience

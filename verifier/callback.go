@@ -39,7 +39,7 @@ type Callback struct {
 	// Error is the service's reason, only with [StatusPresentationError].
 	Error *CallbackError
 
-	// Digest is a SHA-256 over all the fields above, error messages excepted. Two deliveries of one event have the same
+	// Digest is a SHA-256 over all the fields above. Two deliveries of one event have the same
 	// digest; see [Transaction.Verified].
 	Digest [32]byte
 }
@@ -76,11 +76,9 @@ type FaceCheckResult struct {
 
 // CallbackError is why the service refused.
 type CallbackError struct {
-	// Code is from an open set; see [ReasonOfError].
+	// Code is from an open set; see [ReasonOfError]. The message beside it is for people, may name the credential, and is
+	// not read.
 	Code string
-
-	// Message is for people. It may hold identifiers of the credential: never shown, never logged, never branched on.
-	Message string
 }
 
 // Claim returns the value of the named claim, and whether the credential has it.

@@ -4,17 +4,36 @@ package verifier
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 )
 
-// DefaultServiceURL is the Request Service for all regions.
+// DefaultServiceURL is the Request Service for all regions (Request Service REST API, "Get started").
 const DefaultServiceURL = "https://verifiedid.did.msidentity.com"
+
+const (
+	connectTimeout = 5 * time.Second
+
+	// callTimeout bounds one call with all its attempts: a visitor is waiting.
+	callTimeout = 10 * time.Second
+
+	createPath = "/v1.0/verifiableCredentials/createPresentationRequest"
+)
 
 // ClientConfig configures a [Client].
 type ClientConfig struct {
-	// ServiceURL is the base URL of the Request Service, https, without path. Default: [DefaultServiceURL].
+	// ServiceURL is the base URL of the Request Service. https, see InsecureHTTP for the exception. Default:
+	// [DefaultServiceURL].
 	ServiceURL string
 
 	// Tokens provides access tokens. Required.
@@ -23,40 +42,111 @@ type ClientConfig struct {
 	// RootCAs are the authorities that vouch for the service. Nil: those of the system.
 	RootCAs *x509.CertPool
 
-	// Logger hears about calls that fail. Nil: nobody does.
+	// Logger hears about calls that fail: status, the service's error codes and the names of the call for support, never a
+	// message, a request or a token. Nil: nobody hears.
 	Logger *slog.Logger
 
 	// Now is the clock. Nil: [time.Now].
 	Now func() time.Time
 
-	// InsecureHTTP allows ServiceURL to be http:// on a loopback host, which is for the emulator.
+	// InsecureHTTP allows ServiceURL to be http:// if its host is a loopback address or localhost. It is for the emulator.
 	InsecureHTTP bool
 }
 
-// Client calls the Request Service. It is safe for concurrent use. Make one with [NewClient].
+// Client calls the Request Service. It is safe for concurrent use, and all its callers share one back-off: while the service
+// wants to be left alone, none of them calls it. Make one with [NewClient].
 type Client struct {
-	config ClientConfig
+	service *url.URL
+	create  string
+	tokens  TokenSource
+	http    *http.Client
+	logger  *slog.Logger
+	now     func() time.Time
+	backoff backoff
+
+	// Tests replace them.
+	sleep  func(ctx context.Context, d time.Duration) error
+	jitter func(d time.Duration) time.Duration
 }
 
-// NewClient returns a client. It makes no call.
+// NewClient returns a client. It makes no call, so it works while the service is down.
 func NewClient(config ClientConfig) (*Client, error) {
-	return &Client{config: config}, nil
+	if config.Tokens == nil {
+		return nil, errors.New("creating request service client: token source is missing")
+	}
+	service, err := parseServiceURL(config.ServiceURL, config.InsecureHTTP)
+	if err != nil {
+		return nil, fmt.Errorf("creating request service client: %w", err)
+	}
+	c := &Client{
+		service: service,
+		create:  service.JoinPath(createPath).String(),
+		tokens:  config.Tokens,
+		logger:  config.Logger,
+		now:     config.Now,
+		sleep:   sleep,
+		jitter:  func(d time.Duration) time.Duration { return d/2 + rand.N(d) },
+		http: &http.Client{
+			Transport: &http.Transport{
+				Proxy:                  http.ProxyFromEnvironment,
+				DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
+				TLSHandshakeTimeout:    connectTimeout,
+				TLSClientConfig:        &tls.Config{RootCAs: config.RootCAs, MinVersion: tls.VersionTLS12},
+				ForceAttemptHTTP2:      true,
+				MaxResponseHeaderBytes: 64 << 10,
+				IdleConnTimeout:        90 * time.Second,
+			},
+			// A redirect would carry the token and the callback key to wherever it points.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+	if c.logger == nil {
+		c.logger = slog.New(slog.DiscardHandler)
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	return c, nil
 }
 
-// CreatedRequest is the service's checked answer to a [PresentationRequest].
-type CreatedRequest struct {
-	// RequestID is the service's name of the request; callbacks bring it.
-	RequestID string
+// Close gives back idle connections. Calls under way end as they would have.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-	// DeepLink opens the wallet, as a link or as a QR code. Its scheme is openid-vc and it leads to the configured service,
-	// nowhere else.
-	DeepLink string
-
-	// Expires is when the wallet can no longer fetch the request, usually after 5 minutes.
-	Expires time.Time
+// parseServiceURL also decides which links an answer may hold; see [Client.checkDeepLink].
+func parseServiceURL(raw string, insecureHTTP bool) (*url.URL, error) {
+	if raw == "" {
+		raw = DefaultServiceURL
+	}
+	service, err := url.Parse(raw)
+	if err != nil || service.Host == "" || service.User != nil || service.RawQuery != "" || service.Fragment != "" {
+		return nil, errors.New("service URL is not a base URL")
+	}
+	switch service.Scheme {
+	case "https":
+		return service, nil
+	case "http":
+		if insecureHTTP && isLoopback(service.Hostname()) {
+			return service, nil
+		}
+	}
+	return nil, errors.New("service URL is not https")
 }
 
-// CreatePresentationRequest asks the service for a presentation.
-func (c *Client) CreatePresentationRequest(ctx context.Context, request PresentationRequest, correlationVector string) (CreatedRequest, error) {
-	return CreatedRequest{}, ErrBadAnswer
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }

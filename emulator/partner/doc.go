@@ -10,9 +10,9 @@
 // for the issuance_successful callback, and sends the person back to the token's redirectUrl.
 //
 //	p, err := partner.New(partner.Config{
-//		PublicURL: "http://localhost:8092",
-//		Service:   partner.Service{URL: "http://localhost:8090", TokenURL: …},
-//		Credentials: []partner.Credential{partner.VerifiedIdentity(authority, manifest)},
+//		PublicURL:   "http://localhost:8092",
+//		ServiceURL:  "http://localhost:8090",
+//		Credentials: []partner.Credential{partner.VerifiedIdentity(authority, manifest, account)},
 //		Organisations: []partner.Organisation{{
 //			ID: "contoso", Name: "Contoso Payroll",
 //			JWKSURL:      "http://localhost:8080/.verified-id/jwks.json",

@@ -13,7 +13,7 @@ GO ?= go
 BIN := $(CURDIR)/.bin
 
 # As xcaddy and Caddy's own tests build: without databases that nobody here uses.
-export GOFLAGS := $(strip $(GOFLAGS) -tags=nobadger,nomysql,nopgx)
+export GOFLAGS := $(strip $(shell $(GO) env GOFLAGS) -tags=nobadger,nomysql,nopgx)
 
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION := v1.9.0

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/page"
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
+)
+
+func init() {
+	caddy.RegisterModule(App{})
+}
+
+// App is what all gates share: who we are towards Microsoft Entra Verified ID, which credentials exist, which
+// identity-verification partners issue them, how long sessions live and where transactions are kept. It is the
+// global option `verified_id` of a Caddyfile.
+//
+// Secrets (`client_secret`, `sealing_keys` and others that say so) accept the placeholders `{env.*}` and `{file.*}`,
+// read when the config is loaded; an unset variable or an unreadable file stops the load.
+type App struct {
+	// How access tokens for the Request Service are obtained. Required.
+	Entra *Entra `json:"entra,omitempty"`
+
+	// Base URL of the Request Service. Default: https://verifiedid.did.msidentity.com
+	Service string `json:"service,omitempty"`
+
+	// PEM file of certificate authorities trusted, in place of the system's, for the token endpoint and the Request
+	// Service. For an outgoing proxy that inspects TLS, and for the emulator. Default: the system's.
+	TrustedCA string `json:"trusted_ca,omitempty"`
+
+	// The verifier's DID in the Entra tenant, for example did:web:verifiedid.contoso.com. Required.
+	Authority string `json:"authority,omitempty"`
+
+	// Name that Authenticator shows for the asking site. Required. At most 100 characters.
+	ClientName string `json:"client_name,omitempty"`
+
+	// Why the site asks, shown by Authenticator. A credential's own purpose wins. At most 200 characters.
+	Purpose string `json:"purpose,omitempty"`
+
+	// Origin (https://host[:port]) at which the Request Service, partners and browsers reach us. Default: the gated
+	// site's own address when it has exactly one https host; otherwise required.
+	PublicURL string `json:"public_url,omitempty"`
+
+	// The credentials that gates may ask for, by a name of the operator's choosing. At least one.
+	Credentials map[string]*Credential `json:"credentials,omitempty"`
+
+	// Partners that verify a person's identity and issue a credential, by name.
+	IDV map[string]*IDV `json:"idv,omitempty"`
+
+	// How long a verification lasts in the browser.
+	Session *SessionConfig `json:"session,omitempty"`
+
+	// Where transactions and revocations are kept. Default: memory.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=http.verified_id.stores inline_key=store"`
+
+	// Keys that seal cookies and page tokens, as base64 of at least 32 random bytes each; the first seals, all open.
+	// Placeholders are supported. Default: one key made once and kept in Caddy's storage.
+	SealingKeys []string `json:"sealing_keys,omitempty"`
+
+	// PEM files with RSA keys that sign kickstart tokens; the first signs, all are published. Default: a key made
+	// once and kept in Caddy's storage.
+	KickstartKeys []string `json:"kickstart_keys,omitempty"`
+
+	// Header in which the Request Service sends us the callback key: authorization or api-key. Caddy's access log
+	// redacts the first and prints the second. Default: authorization.
+	CallbackHeader string `json:"callback_header,omitempty"`
+
+	// Caps on what anonymous visitors may cause.
+	Limits *Limits `json:"limits,omitempty"`
+
+	// How the visitor's pages look.
+	Pages *Pages `json:"pages,omitempty"`
+
+	// Permit plain HTTP on loopback hosts: sites without TLS get cookies without the Secure attribute and the
+	// Request Service may be an http URL. For trying and testing only; logged as a warning at each load.
+	InsecureLoopbackHTTP bool `json:"insecure_loopback_http,omitempty"`
+
+	logger       *zap.Logger
+	ctx          caddy.Context
+	credentials  map[string]*credential
+	partners     map[string]*partner
+	publicOrigin origin
+	client       *verifier.Client
+	store        *sharedStore
+	keys         *keys
+	limiter      *limiter
+	pages        *page.Renderer
+	metrics      *metrics
+	gates        *gateRegistry
+	releases     []func()
+	now          func() time.Time
+}
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "verified_id",
+		New: func() caddy.Module { return new(App) },
+	}
+}
+
+// Provision resolves secrets, checks every setting and takes the shared parts (token cache, store, limits) from the
+// pools that outlive a reload. It calls nobody on the network.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx, a.logger, a.now = ctx, ctx.Logger(), time.Now
+	a.gates = newGateRegistry()
+	for _, step := range []func() error{
+		a.provisionIdentity, a.provisionCredentials, a.provisionPartners, a.provisionSession,
+		a.provisionKeys, a.provisionStore, a.provisionClient, a.provisionLimits, a.provisionPages, a.provisionMetrics,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	a.warnWeakenings()
+	return nil
+}
+
+// Start has nothing to start: gates work from the moment they are provisioned.
+func (a *App) Start() error { return nil }
+
+// Stop has nothing to stop: streams end with the context that Caddy cancels.
+func (a *App) Stop() error { return nil }
+
+// Cleanup gives the shared parts back, also after a Provision that failed half-way.
+func (a *App) Cleanup() error {
+	for i := len(a.releases) - 1; i >= 0; i-- {
+		a.releases[i]()
+	}
+	a.releases = nil
+	return nil
+}
+
+// provisionIdentity checks who we say we are.
+func (a *App) provisionIdentity() error {
+	if !validDID(a.Authority) {
+		return optionError("authority", a.Authority, "must be the verifier's DID, for example did:web:verifiedid.contoso.com")
+	}
+	if err := checkText("client_name", a.ClientName, 1, 100); err != nil {
+		return err
+	}
+	if err := checkText("purpose", a.Purpose, 0, 200); err != nil {
+		return err
+	}
+	switch a.CallbackHeader {
+	case "":
+		a.CallbackHeader = "authorization"
+	case "authorization", "api-key":
+	default:
+		return optionError("callback_header", a.CallbackHeader, "must be authorization or api-key: the Request Service sends no others")
+	}
+	if a.PublicURL == "" {
+		return nil
+	}
+	public, err := resolve("public_url", a.PublicURL)
+	if err != nil {
+		return err
+	}
+	a.publicOrigin, err = parseOrigin(public, a.InsecureLoopbackHTTP)
+	if err != nil {
+		return fmt.Errorf("public_url: %w", err)
+	}
+	return nil
+}
+
+// warnWeakenings lists, once at each load, every setting that weakens what the gate promises (TM-150).
+func (a *App) warnWeakenings() {
+	if a.InsecureLoopbackHTTP {
+		a.logger.Warn("insecure setting in use", zap.String("option", "insecure_loopback_http"))
+	}
+	for name, c := range a.Credentials {
+		for _, option := range c.weakenings() {
+			a.logger.Warn("insecure setting in use", zap.String("credential", name), zap.String("option", option))
+		}
+	}
+}
+
+// Interface guards.
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

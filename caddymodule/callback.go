@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
+)
+
+// newCallbackKey makes the secret that the Request Service must bring back: 256 random bits of this transaction alone,
+// with the look-up id in front so that it can be checked before the body is read (TM-054, TM-056). We keep a hash.
+func newCallbackKey(t *verifier.Transaction) string {
+	secret := randomText(32)
+	hash := sha256.Sum256([]byte(secret))
+	t.CallbackKeyHash = hash[:]
+	return t.ID + "." + secret
+}
+
+const (
+	callbackReadTimeout = 10 * time.Second
+	// callbacksAtOnce bounds the memory that callbacks of up to 10 MiB take together.
+	callbacksAtOnce = 32
+)
+
+// callbackSlots outlives reloads, as the memory does that it bounds.
+var callbackSlots = make(chan struct{}, callbacksAtOnce)
+
+// callback is where the Request Service reports: the only way in which a transaction becomes verified. It answers 2xx only
+// when the outcome is stored; the wallet waits for this answer and shows the holder an error otherwise.
+func (v *visitRequest) callback() {
+	v.privateHeaders("text/plain; charset=utf-8")
+	t, status := v.authenticateCallback()
+	if status == 0 {
+		status = v.receive(t)
+	}
+	v.w.WriteHeader(status)
+}
+
+// authenticateCallback finds the transaction by the key in the header. Wrong, unknown and missing keys look alike, and
+// cost alike (TM-058).
+func (v *visitRequest) authenticateCallback() (verifier.Transaction, int) {
+	key := v.r.Header.Get("api-key")
+	if v.app.CallbackHeader == "authorization" {
+		key, _ = strings.CutPrefix(v.r.Header.Get("Authorization"), "Bearer ")
+	}
+	id, secret, _ := strings.Cut(key, ".")
+	hash := sha256.Sum256([]byte(secret))
+	t, err := v.app.store.Get(v.r.Context(), id)
+	if errors.Is(err, verifier.ErrStoreUnavailable) {
+		v.app.metrics.callbacks.WithLabelValues("store").Inc()
+		v.log(zapcore.ErrorLevel, "reading a transaction", zap.Error(err))
+		return t, http.StatusServiceUnavailable
+	}
+	expected := t.CallbackKeyHash
+	if len(expected) != sha256.Size {
+		expected = make([]byte, sha256.Size)
+	}
+	same := subtle.ConstantTimeCompare(hash[:], expected) == 1
+	if err == nil && same && secret != "" && len(t.CallbackKeyHash) == sha256.Size {
+		v.vector = t.CorrelationVector
+		return t, 0
+	}
+	v.app.metrics.callbacks.WithLabelValues("unauthenticated").Inc()
+	if _, ok := v.app.limiter.badKeys.allow(clientOf(v.r), v.now); !ok {
+		return t, http.StatusTooManyRequests
+	}
+	return t, http.StatusUnauthorized
+}
+
+// receive reads the callback, decides and stores the decision.
+func (v *visitRequest) receive(t verifier.Transaction) int {
+	if mediaType, _, err := mime.ParseMediaType(v.r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" || v.r.Header.Get("Content-Encoding") != "" {
+		v.app.metrics.callbacks.WithLabelValues("malformed").Inc()
+		return http.StatusUnsupportedMediaType
+	}
+	select {
+	case callbackSlots <- struct{}{}:
+		defer func() { <-callbackSlots }()
+	case <-v.r.Context().Done():
+		return http.StatusServiceUnavailable
+	}
+	// Not every server knows read deadlines; Caddy's own time-outs hold then.
+	if err := http.NewResponseController(v.w).SetReadDeadline(time.Now().Add(callbackReadTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return http.StatusServiceUnavailable
+	}
+	got, err := verifier.ParseCallback(http.MaxBytesReader(v.w, v.r.Body, verifier.MaxCallbackBytes), t.Requirement.NeededClaims())
+	if err != nil {
+		v.app.metrics.callbacks.WithLabelValues("malformed").Inc()
+		v.log(zapcore.WarnLevel, "callback not understood", zap.String("error", err.Error()))
+		return http.StatusBadRequest
+	}
+	switch err := t.Owns(got); {
+	case errors.Is(err, verifier.ErrNotRequested): // the service was quicker than its own answer: let it come again
+		v.app.metrics.callbacks.WithLabelValues("early").Inc()
+		return http.StatusServiceUnavailable
+	case err != nil:
+		v.app.metrics.callbacks.WithLabelValues("foreign").Inc()
+		v.log(zapcore.WarnLevel, "callback for another request")
+		return http.StatusBadRequest
+	}
+	return v.record(t, got)
+}
+
+// record moves the transaction. Events that come late or twice change nothing and are answered 2xx, or the service would
+// send them again and the holder see an error.
+func (v *visitRequest) record(t verifier.Transaction, got verifier.Callback) int {
+	var move func(*verifier.Transaction) error
+	outcome := ""
+	switch got.Status {
+	case verifier.StatusRequestRetrieved:
+		move = func(t *verifier.Transaction) error { return t.Retrieved(v.now) }
+	case verifier.StatusPresentationVerified:
+		move, outcome = v.judge(t, got)
+	case verifier.StatusPresentationError:
+		reason := verifier.ReasonServiceRefused
+		if got.Error != nil {
+			reason = verifier.ReasonOfError(*got.Error)
+		}
+		outcome = string(reason)
+		move = func(t *verifier.Transaction) error { return t.Fail(reason, v.now) }
+	default: // a status of the future (TM-064)
+		v.app.metrics.callbacks.WithLabelValues("unknown_status").Inc()
+		return http.StatusOK
+	}
+	after, err := v.app.store.Update(context.WithoutCancel(v.r.Context()), t.ID, move)
+	switch {
+	case errors.Is(err, verifier.ErrStoreUnavailable):
+		v.app.metrics.callbacks.WithLabelValues("store").Inc()
+		v.log(zapcore.ErrorLevel, "storing a callback", zap.Error(err))
+		return http.StatusServiceUnavailable
+	case errors.Is(err, verifier.ErrReplay):
+		v.app.metrics.callbacks.WithLabelValues("replay").Inc()
+		v.log(zapcore.ErrorLevel, "a different result came for a verified transaction", zap.String("request_id", t.RequestID))
+		return http.StatusConflict
+	case err != nil:
+		v.app.metrics.callbacks.WithLabelValues("late").Inc()
+		v.log(zapcore.InfoLevel, "callback without effect", zap.String("status", string(got.Status)), zap.String("error", err.Error()))
+		return http.StatusOK
+	}
+	v.app.metrics.callbacks.WithLabelValues(string(got.Status)).Inc()
+	if after.Retrievals > 1 && got.Status == verifier.StatusRequestRetrieved {
+		v.log(zapcore.WarnLevel, "the code was scanned more than once", zap.String("request_id", t.RequestID), zap.Int("times", after.Retrievals))
+	}
+	if outcome != "" {
+		v.app.metrics.outcomes.WithLabelValues(outcome).Inc()
+		v.log(zapcore.InfoLevel, "presentation decided", zap.String("request_id", t.RequestID), zap.String("outcome", outcome),
+			zap.String("credential", t.Requirement.Credential))
+	}
+	return http.StatusOK
+}
+
+// judge compares what came with what was asked for, under the policy of now (TM-074).
+func (v *visitRequest) judge(t verifier.Transaction, got verifier.Callback) (func(*verifier.Transaction) error, string) {
+	if !v.app.stillDemanded(&t) {
+		return func(t *verifier.Transaction) error { return t.Refuse(verifier.ReasonPolicyChanged, v.now) }, string(verifier.ReasonPolicyChanged)
+	}
+	presented, err := verifier.Evaluate(t.Requirement, got, v.now)
+	var refusal *verifier.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		return func(t *verifier.Transaction) error { return t.Refuse(refusal.Reason, v.now) }, string(refusal.Reason)
+	case err != nil:
+		return func(t *verifier.Transaction) error { return t.Refuse(verifier.ReasonMalformed, v.now) }, string(verifier.ReasonMalformed)
+	}
+	presented.CrossDevice = t.CrossDevice
+	return func(t *verifier.Transaction) error { return t.Verified(presented, got.Digest, v.now) }, "verified"
+}
+
+// stillDemanded says whether the gate of a transaction exists and demands today what it demanded then.
+func (a *App) stillDemanded(t *verifier.Transaction) bool {
+	gate := a.gates.get(t.Gate)
+	if gate == nil {
+		return false
+	}
+	w, ok := gate.want(t.Requirement.Credential)
+	if !ok {
+		return false
+	}
+	return gate.requirement(w, boundValue(gate, t)).Fingerprint() == t.Requirement.Fingerprint()
+}
+
+// boundValue is the value that bind had when the transaction was started; it is the last required claim.
+func boundValue(g *Gate, t *verifier.Transaction) string {
+	rules := t.Requirement.RequiredClaims
+	if g.Bind == nil || len(rules) == 0 || len(rules[len(rules)-1].Values) != 1 {
+		return ""
+	}
+	return rules[len(rules)-1].Values[0]
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/returnpath"
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
+)
+
+var errEmptyHost = errors.New("empty host")
+
+// problem is the body of a 401 for everything that is no page load (RFC 9457).
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Start  string `json:"start"`
+	Reason string `json:"reason"`
+}
+
+// problemType names our problem; it is an identifier and leads nowhere.
+const problemType = "urn:caddy-verified-id:verification-required"
+
+// challenge answers a request that may not pass: a page load goes to the start page, all else gets 401 and where to start.
+// It reads no body and asks nobody. Nothing runs after it (TM-113, TM-114).
+func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, refusal verifier.Reason, clear bool) error {
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Add("Vary", "Cookie")
+	if clear {
+		g.site.session.Clear(header)
+	}
+	if c := g.logger.Check(zapcore.DebugLevel, "challenge"); c != nil {
+		c.Write(reasonField(refusal))
+	}
+	if isPageLoad(r) {
+		header.Set("Location", g.startURL(returnTo(r), refusal))
+		w.WriteHeader(http.StatusSeeOther)
+		return nil
+	}
+	body, err := json.Marshal(problem{
+		Type: problemType, Title: "A Verified ID is required", Status: http.StatusUnauthorized,
+		Start: g.site.origin.url + g.startURL("/", refusal), Reason: string(refusal),
+	})
+	if err != nil {
+		return caddyhttp.Error(http.StatusUnauthorized, err)
+	}
+	header.Set("Content-Type", "application/problem+json")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("WWW-Authenticate", `VerifiedID realm="`+g.site.origin.host+`"`)
+	w.WriteHeader(http.StatusUnauthorized)
+	if r.Method != http.MethodHead {
+		_, err = w.Write(body)
+	}
+	return err
+}
+
+// startURL is the start page's address for this gate, with the sealed visit.
+func (g *Gate) startURL(returnTo string, refusal verifier.Reason) string {
+	v := visit{Gate: g.id, ReturnTo: returnTo, Made: g.app.now().UTC()}
+	if refusal != noSession {
+		v.Reason = string(refusal)
+	}
+	return basePath + "/start?v=" + url.QueryEscape(g.site.sealVisit(v))
+}
+
+// returnTo is the page that the visitor asked for, if it is one that a redirect may name.
+func returnTo(r *http.Request) string {
+	path, _ := returnpath.Check(originalURL(r).RequestURI())
+	if returnpath.Own(path, basePath) {
+		return "/"
+	}
+	return path
+}
+
+// originalURL is the request's address before rewrites (a try_files before us shows /index.html for everything).
+func originalURL(r *http.Request) *url.URL {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
+		return original.URL
+	}
+	return r.URL
+}
+
+// isPageLoad says whether a person is looking at the answer: a navigation of the top-level window. Scripts must not be
+// redirected, or they take our page for the app's answer (TM-111).
+func isPageLoad(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		dest := r.Header.Get("Sec-Fetch-Dest")
+		return mode == "navigate" && (dest == "document" || dest == "")
+	}
+	if r.Header.Get("X-Requested-With") != "" || r.Header.Get("Upgrade") != "" {
+		return false
+	}
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}

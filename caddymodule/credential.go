@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
+)
+
+// Credential describes one Verified ID that gates may ask for.
+type Credential struct {
+	// Credential type as in the issuer's contract, for example VerifiedEmployee. Compared whole and case-sensitively.
+	// Required.
+	Type string `json:"type,omitempty"`
+
+	// DIDs of the issuers whose credentials are accepted, compared byte for byte. Required: the service takes an empty
+	// list for "any issuer in the world", so an empty list is refused.
+	Issuers []string `json:"issuers,omitempty"`
+
+	// Face Check, on unless switched off in writing. Default: the claim photo with threshold 70.
+	FaceCheck *FaceCheck `json:"face_check,omitempty"`
+
+	// Hosts one of which must be the issuer's verified linked domain. Default: any verified domain of the issuer.
+	LinkedDomains []string `json:"linked_domains,omitempty"`
+
+	// Conditions on claims, sent to the wallet so that it offers fitting cards only, and checked again by us.
+	Constraints []Constraint `json:"constraints,omitempty"`
+
+	// Claims kept in the session besides those that gates use by themselves. All others are dropped while reading.
+	Keep []string `json:"keep,omitempty"`
+
+	// How old the credential may be, counted from its issuance. Default: no limit besides its own expiry.
+	MaxCredentialAge caddy.Duration `json:"max_credential_age,omitempty"`
+
+	// Why this credential is asked for, shown by Authenticator. Default: the app's purpose. At most 200 characters.
+	Purpose string `json:"purpose,omitempty"`
+
+	// What the visitor's pages call this credential. Default: its type in words.
+	DisplayName string `json:"display_name,omitempty"`
+
+	// Names of the partners that issue this credential, in the order in which visitors see them.
+	IDV []string `json:"idv,omitempty"`
+
+	// The issuer publishes no revocation status, so a missing one is accepted. REVOKED never is.
+	NoStatus bool `json:"no_status,omitempty"`
+
+	// Accept revoked credentials. Logged as a warning at each load.
+	InsecureAllowRevoked bool `json:"insecure_allow_revoked,omitempty"`
+
+	// Do not ask the service to verify the issuer's linked domain. Logged as a warning at each load.
+	InsecureSkipLinkedDomain bool `json:"insecure_skip_linked_domain,omitempty"`
+}
+
+// FaceCheck is the demand that the holder's live face matches the photo in the credential.
+type FaceCheck struct {
+	// Switches Face Check off. A stolen unlocked phone then opens the site.
+	Off bool `json:"off,omitempty"`
+
+	// Claim that holds the photo. Default: photo.
+	PhotoClaim string `json:"photo_claim,omitempty"`
+
+	// Lowest confidence score accepted, 50 to 100. Default: 70.
+	Threshold int `json:"threshold,omitempty"`
+}
+
+// Constraint is one condition on a claim. Exactly one of Is, Contains and StartsWith is given. Case does not matter.
+type Constraint struct {
+	Claim      string   `json:"claim,omitempty"`
+	Is         []string `json:"is,omitempty"`
+	Contains   string   `json:"contains,omitempty"`
+	StartsWith string   `json:"starts_with,omitempty"`
+}
+
+const (
+	defaultPhotoClaim         = "photo"
+	defaultFaceCheckThreshold = 70
+	minFaceCheckThreshold     = 50
+	maxFaceCheckThreshold     = 100
+)
+
+// credential is a Credential with defaults applied and checked, and what gates add to it.
+type credential struct {
+	name        string
+	displayName string
+	base        verifier.Requirement
+	partners    []string
+	keep        map[string]bool
+}
+
+// provisionCredentials checks all credentials.
+func (a *App) provisionCredentials() error {
+	if len(a.Credentials) == 0 {
+		return fmt.Errorf("no credential is defined; add: credential <name> { type <type>; issuer <did> }")
+	}
+	a.credentials = make(map[string]*credential, len(a.Credentials))
+	for name, c := range a.Credentials {
+		built, err := a.buildCredential(name, c)
+		if err != nil {
+			return fmt.Errorf("credential %s: %w", name, err)
+		}
+		a.credentials[name] = built
+	}
+	return nil
+}
+
+func (a *App) buildCredential(name string, c *Credential) (*credential, error) {
+	if c == nil {
+		return nil, fmt.Errorf("is empty; give at least type and issuer")
+	}
+	if !validName(name) {
+		return nil, fmt.Errorf("the name may have only letters, digits, - and _, at most 32")
+	}
+	if c.Type == "" || strings.ContainsAny(c.Type, " \t\r\n") {
+		return nil, optionError("type", c.Type, "must be the one type name in the issuer's contract, for example VerifiedEmployee")
+	}
+	if len(c.Issuers) == 0 {
+		return nil, fmt.Errorf("issuer is missing; without it the service accepts any issuer in the world. Add: issuer <did>")
+	}
+	for _, did := range c.Issuers {
+		if !validDID(did) {
+			return nil, optionError("issuer", did, "must be a DID, for example did:web:verifiedid.contoso.com")
+		}
+	}
+	if err := checkText("purpose", c.Purpose, 0, 200); err != nil {
+		return nil, err
+	}
+	if c.MaxCredentialAge < 0 {
+		return nil, optionError("max_credential_age", time.Duration(c.MaxCredentialAge).String(), "must not be negative")
+	}
+	for _, host := range c.LinkedDomains {
+		if !validHost(host) {
+			return nil, optionError("linked_domain", host, "must be a host name such as www.contoso.com, without scheme or path")
+		}
+	}
+	if len(c.LinkedDomains) > 0 && c.InsecureSkipLinkedDomain {
+		return nil, fmt.Errorf("linked_domain and insecure_skip_linked_domain contradict each other; remove one")
+	}
+	face, err := c.FaceCheck.requirement()
+	if err != nil {
+		return nil, err
+	}
+	constraints, err := buildConstraints(c.Constraints)
+	if err != nil {
+		return nil, err
+	}
+	purpose := c.Purpose
+	if purpose == "" {
+		purpose = a.Purpose
+	}
+	displayName := c.DisplayName
+	if displayName == "" {
+		displayName = words(c.Type)
+	}
+	built := &credential{name: name, displayName: displayName, partners: c.IDV, keep: map[string]bool{}}
+	for _, claim := range c.Keep {
+		built.keep[claim] = true
+	}
+	built.base = verifier.Requirement{
+		Credential: name, Type: c.Type, AcceptedIssuers: slices.Clone(c.Issuers), FaceCheck: face,
+		SkipLinkedDomainCheck: c.InsecureSkipLinkedDomain, LinkedDomains: lowered(c.LinkedDomains),
+		AllowRevoked: c.InsecureAllowRevoked, AllowMissingStatus: c.NoStatus,
+		MaxCredentialAge: time.Duration(c.MaxCredentialAge), Constraints: constraints, Purpose: purpose,
+	}
+	return built, built.base.Validate()
+}
+
+// requirement applies the defaults; nil means Face Check with the defaults.
+func (f *FaceCheck) requirement() (*verifier.FaceCheckRequirement, error) {
+	if f == nil {
+		f = &FaceCheck{}
+	}
+	if f.Off {
+		if f.PhotoClaim != "" || f.Threshold != 0 {
+			return nil, fmt.Errorf("face_check: off takes no photo claim and no threshold")
+		}
+		return nil, nil
+	}
+	out := &verifier.FaceCheckRequirement{SourcePhotoClaim: f.PhotoClaim, Threshold: f.Threshold}
+	if out.SourcePhotoClaim == "" {
+		out.SourcePhotoClaim = defaultPhotoClaim
+	}
+	if out.Threshold == 0 {
+		out.Threshold = defaultFaceCheckThreshold
+	}
+	return out, checkThreshold(out.Threshold)
+}
+
+func checkThreshold(threshold int) error {
+	if threshold < minFaceCheckThreshold || threshold > maxFaceCheckThreshold {
+		return optionError("face_check", fmt.Sprint(threshold), "the threshold must be a whole number from 50 to 100")
+	}
+	return nil
+}
+
+func buildConstraints(in []Constraint) ([]verifier.Constraint, error) {
+	out := make([]verifier.Constraint, 0, len(in))
+	for _, c := range in {
+		given := 0
+		for _, set := range []bool{len(c.Is) > 0, c.Contains != "", c.StartsWith != ""} {
+			if set {
+				given++
+			}
+		}
+		if c.Claim == "" || given != 1 {
+			return nil, fmt.Errorf("constraint %q: give a claim and exactly one of is, contains, starts_with", c.Claim)
+		}
+		out = append(out, verifier.Constraint{ClaimName: c.Claim, Values: c.Is, Contains: c.Contains, StartsWith: c.StartsWith})
+	}
+	return out, nil
+}
+
+// keepFor adds the claims that a gate uses by itself. It is called while gates are provisioned, before traffic.
+func (c *credential) keepFor(claims ...string) {
+	for _, claim := range claims {
+		c.keep[claim] = true
+	}
+}
+
+// requirement is the credential as a gate asks for it: with a higher face bar, required claims and a bound value.
+func (c *credential) requirement(threshold int, required []verifier.RequiredClaim) verifier.Requirement {
+	r := c.base
+	if threshold > 0 && r.FaceCheck != nil && threshold > r.FaceCheck.Threshold {
+		face := *r.FaceCheck
+		face.Threshold = threshold
+		r.FaceCheck = &face
+	}
+	r.RequiredClaims = required
+	r.Keep = make([]string, 0, len(c.keep))
+	for claim := range c.keep {
+		r.Keep = append(r.Keep, claim)
+	}
+	sort.Strings(r.Keep)
+	return r
+}
+
+// weakenings names the options that weaken this credential.
+func (c *Credential) weakenings() []string {
+	var out []string
+	if c.InsecureAllowRevoked {
+		out = append(out, "insecure_allow_revoked")
+	}
+	if c.InsecureSkipLinkedDomain {
+		out = append(out, "insecure_skip_linked_domain")
+	}
+	return out
+}
+
+// words turns VerifiedEmployee into "Verified Employee".
+func words(typeName string) string {
+	var b strings.Builder
+	for i, r := range typeName {
+		if i > 0 && r >= 'A' && r <= 'Z' && typeName[i-1] >= 'a' && typeName[i-1] <= 'z' {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/page"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
+)
+
+// finish takes the result, once, and gives this browser its session: only the browser that started the transaction, only
+// under the policy of now, and to the place that was kept since the start (TM-029, TM-032, TM-074, TM-083).
+func (v *visitRequest) finish() {
+	if !v.form() {
+		return
+	}
+	_, binding, ok := v.formVisit()
+	if !ok {
+		return
+	}
+	ctx := context.WithoutCancel(v.r.Context())
+	t, err := v.app.store.Get(ctx, v.r.PostForm.Get("t"))
+	if err != nil || !sameBrowser(t.BindingHash, binding) {
+		if err == nil {
+			err = verifier.ErrNotFound
+		}
+		v.storeProblem(err, "reading a transaction")
+		return
+	}
+	v.vector = t.CorrelationVector
+	id := ""
+	move := func(t *verifier.Transaction) error {
+		var err error
+		id, err = t.Consume(randomText(16), v.now)
+		return err
+	}
+	if !v.app.stillDemanded(&t) {
+		move = func(t *verifier.Transaction) error { return t.Refuse(verifier.ReasonPolicyChanged, v.now) }
+	}
+	taken, err := v.app.store.Update(ctx, t.ID, move)
+	switch {
+	case errors.Is(err, verifier.ErrStoreUnavailable):
+		v.storeProblem(err, "taking a result")
+		return
+	case err != nil || taken.Status != verifier.StatusConsumed || taken.Presentation == nil:
+		v.see("/wait?t=" + t.ID)
+		return
+	}
+	v.enter(ctx, &taken, id)
+}
+
+// enter replaces whatever session the browser had.
+func (v *visitRequest) enter(ctx context.Context, t *verifier.Transaction, id string) {
+	before, _ := v.openSession(v.r, v.now)
+	if before != nil && before.ID != id {
+		if err := v.endSession(ctx, before); err != nil {
+			v.storeProblem(err, "ending the earlier session")
+			return
+		}
+	}
+	fresh := v.newSession(id, t, before)
+	header := v.w.Header()
+	for {
+		err := v.session.Set(header, v.seal(fresh), fresh.Expires.Sub(v.now))
+		if err == nil {
+			break
+		}
+		if len(fresh.Presentations) > 1 { // what was presented longest ago makes room
+			fresh.Presentations = fresh.Presentations[1:]
+			continue
+		}
+		v.log(zapcore.ErrorLevel, "the kept claims do not fit into a cookie; keep fewer", zap.Error(err))
+		v.problem(page.ProblemInternal)
+		return
+	}
+	v.journey.Clear(header)
+	header.Set("Cache-Control", "no-store")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Location", t.ReturnTo)
+	v.app.metrics.sessions.Inc()
+	v.log(zapcore.InfoLevel, "session started", zap.String("request_id", t.RequestID), zap.String("subject", fresh.Subject),
+		zap.String("credential", t.Requirement.Credential), zap.Bool("cross_device", t.CrossDevice), zap.String("client_ip", clientOf(v.r)))
+	v.w.WriteHeader(http.StatusSeeOther)
+}
+
+// endSession makes a session dead on the server, until it would have ended by itself (TM-155).
+func (v *visitRequest) endSession(ctx context.Context, held *session.Session) error {
+	return v.app.store.end(ctx, verifier.Revocation{
+		Kind: verifier.RevokeSession, Value: held.ID, Since: v.now, Until: held.Expires.Add(clockSkew),
+	})
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-verified-id/caddy-verified-id/idvredirect"
+)
+
+// IDV is an identity-verification partner: visitors without a credential are sent there with a signed one-time link,
+// get the credential issued and come back.
+type IDV struct {
+	// The partner's start URL for this organisation, as the partner gave it. https. `{token}` in its query marks where
+	// the signed token goes; without it the token is added as the parameter TokenParameter. Required.
+	URL string `json:"url,omitempty"`
+
+	// The organisation's identifier, agreed with the partner. Required.
+	OrgID string `json:"org_id,omitempty"`
+
+	// Query parameter that carries the token when the URL has no {token}. Default: token.
+	TokenParameter string `json:"token_parameter,omitempty"`
+
+	// Audience of the token (hardened claims only). Default: the origin of the URL.
+	Audience string `json:"audience,omitempty"`
+
+	// How long the token can be used. Default: 5m. Maximum: 15m.
+	Lifetime caddy.Duration `json:"lifetime,omitempty"`
+
+	// Claims in the token: hardened (adds iss, aud, iat, nbf, jti and the key id), or minimal (OrgId, RequestId, exp,
+	// redirectUrl and nothing else) for partners that refuse what they do not know. Default: hardened.
+	Claims string `json:"claims,omitempty"`
+
+	// Name that visitors see. Default: the partner's name in the config.
+	DisplayName string `json:"display_name,omitempty"`
+
+	// File with the partner's logo (SVG, PNG or JPEG, at most 256 KiB). Default: none.
+	Logo string `json:"logo,omitempty"`
+
+	// What the partner takes, for example "about 10 minutes; passport and phone". Default: none.
+	Note string `json:"note,omitempty"`
+}
+
+const (
+	defaultKickstartLifetime = 5 * time.Minute
+	maxKickstartLifetime     = 15 * time.Minute
+)
+
+// partner is an IDV with defaults applied and checked.
+type partner struct {
+	idvredirect.Partner
+	displayName string
+	logo        string
+	note        string
+	origin      string // for the form-action of the pages
+}
+
+func (a *App) provisionPartners() error {
+	a.partners = make(map[string]*partner, len(a.IDV))
+	for name, cfg := range a.IDV {
+		built, err := a.buildPartner(name, cfg)
+		if err != nil {
+			return fmt.Errorf("idv %s: %w", name, err)
+		}
+		a.partners[name] = built
+	}
+	for name, c := range a.credentials {
+		for _, p := range c.partners {
+			if a.partners[p] == nil {
+				return fmt.Errorf("credential %s: idv %q is not defined; add: idv %s { url …; org_id … }", name, p, p)
+			}
+		}
+	}
+	return nil
+}
+
+func (a *App) buildPartner(name string, cfg *IDV) (*partner, error) {
+	if cfg == nil {
+		return nil, fmt.Errorf("is empty; give at least url and org_id")
+	}
+	if !validName(name) {
+		return nil, fmt.Errorf("the name may have only letters, digits, - and _, at most 32")
+	}
+	if cfg.URL == "" {
+		return nil, fmt.Errorf("url is missing; the partner gives it to you at onboarding")
+	}
+	if cfg.OrgID == "" {
+		return nil, fmt.Errorf("org_id is missing; it is agreed with the partner at onboarding")
+	}
+	parameter := cfg.TokenParameter
+	if parameter == "" {
+		parameter = "token"
+	}
+	template, err := idvredirect.ParseURLTemplate(cfg.URL, parameter, a.urlOptions()...)
+	if err != nil {
+		return nil, err
+	}
+	lifetime := time.Duration(cfg.Lifetime)
+	if lifetime == 0 {
+		lifetime = defaultKickstartLifetime
+	}
+	if lifetime < 0 || lifetime > maxKickstartLifetime {
+		return nil, optionError("lifetime", lifetime.String(), "must be more than 0 and at most 15m")
+	}
+	claims := idvredirect.Hardened
+	switch cfg.Claims {
+	case "", "hardened":
+	case "minimal":
+		claims = idvredirect.Minimal
+	default:
+		return nil, optionError("claims", cfg.Claims, "must be hardened or minimal")
+	}
+	logo, err := logoDataURI(cfg.Logo)
+	if err != nil {
+		return nil, fmt.Errorf("logo: %w", err)
+	}
+	out := &partner{displayName: cfg.DisplayName, logo: logo, note: cfg.Note, origin: template.Origin()}
+	if out.displayName == "" {
+		out.displayName = name
+	}
+	out.Partner = idvredirect.Partner{
+		Name: name, URL: template, OrgID: cfg.OrgID, Audience: cfg.Audience, Lifetime: lifetime, Claims: claims,
+		Issuer: "https://issuer.invalid", // the site's origin takes its place; Validate wants one
+	}
+	return out, out.Validate()
+}
+
+// urlOptions permits partners on loopback over plain HTTP where the whole config is for trying.
+func (a *App) urlOptions() []idvredirect.URLOption {
+	if a.InsecureLoopbackHTTP {
+		return []idvredirect.URLOption{idvredirect.InsecureLoopbackHTTP()}
+	}
+	return nil
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+
+	"github.com/caddy-verified-id/caddy-verified-id/idvredirect"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
+)
+
+const (
+	storedKeysPath      = "verified_id/keys.json"
+	storedKickstartPath = "verified_id/kickstart.json"
+	storageTimeout      = 10 * time.Second
+)
+
+// keys are the secrets of this installation.
+type keys struct {
+	sessions *session.Sealer
+	visits   *session.Sealer
+	journeys *session.Sealer
+	subject  []byte // makes the opaque subject; never rotated, or people would change their identity
+
+	kickstart sync.Mutex
+	storage   certmagic.Storage
+	static    *idvredirect.KeySet // from kickstart_keys
+}
+
+// storedKeys is the content of storedKeysPath.
+type storedKeys struct {
+	Sealing [][]byte `json:"sealing"`
+	Subject []byte   `json:"subject"`
+}
+
+// provisionKeys takes the keys from the config, or makes them once and keeps them in Caddy's storage, so that neither a
+// reload nor a restart ends a session (TM-025).
+func (a *App) provisionKeys() error {
+	storage := a.ctx.Storage()
+	stored, err := loadOrMakeKeys(a.ctx, storage)
+	if err != nil {
+		return fmt.Errorf("keys in Caddy's storage: %w", err)
+	}
+	ring := stored.Sealing
+	if len(a.SealingKeys) > 0 {
+		if ring, err = a.configuredSealingKeys(); err != nil {
+			return err
+		}
+	}
+	opened, err := session.NewKeyRing(ring...)
+	if err != nil {
+		return fmt.Errorf("sealing_key: %w", err)
+	}
+	a.keys = &keys{
+		sessions: opened.Sealer(session.PurposeSession), visits: opened.Sealer(session.PurposePage),
+		journeys: opened.Sealer(session.PurposeJourney), subject: stored.Subject, storage: storage,
+	}
+	if len(a.KickstartKeys) == 0 {
+		return nil
+	}
+	var signing []*idvredirect.SigningKey
+	for _, path := range a.KickstartKeys {
+		key, err := readSigningKey(path)
+		if err != nil {
+			return fmt.Errorf("kickstart_key: %w", err)
+		}
+		signing = append(signing, key)
+	}
+	a.keys.static, err = idvredirect.NewKeySet(a.now(), signing...)
+	return err
+}
+
+func readSigningKey(path string) (*idvredirect.SigningKey, error) {
+	path, err := resolve("file", path)
+	if err != nil {
+		return nil, err
+	}
+	content, err := readKeyFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return idvredirect.ParseSigningKey(content)
+}
+
+func (a *App) configuredSealingKeys() ([][]byte, error) {
+	var ring [][]byte
+	for _, value := range a.SealingKeys {
+		text, err := resolveSecret("sealing_key", value)
+		if err != nil {
+			return nil, err
+		}
+		if inline(value) {
+			a.logger.Warn("sealing_key stands in the config itself and shows in its dumps; use {env.NAME} or {file./path}")
+		}
+		key, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return nil, errors.New("sealing_key is not base64; make one with: openssl rand -base64 32")
+		}
+		ring = append(ring, key)
+	}
+	return ring, nil
+}
+
+// loadOrMakeKeys makes the keys under the storage's lock, so that several nodes end up with the same ones.
+func loadOrMakeKeys(ctx context.Context, storage certmagic.Storage) (storedKeys, error) {
+	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
+	defer cancel()
+	var out storedKeys
+	found, err := loadStored(ctx, storage, storedKeysPath, &out)
+	if err != nil || found {
+		return out, err
+	}
+	if err := storage.Lock(ctx, storedKeysPath); err != nil {
+		return out, err
+	}
+	defer storage.Unlock(context.WithoutCancel(ctx), storedKeysPath) //nolint:errcheck // a lock that is not given back expires by itself
+	if found, err = loadStored(ctx, storage, storedKeysPath, &out); err != nil || found {
+		return out, err
+	}
+	out = storedKeys{Sealing: [][]byte{randomBytes(32)}, Subject: randomBytes(32)}
+	return out, saveStored(ctx, storage, storedKeysPath, out)
+}
+
+func loadStored(ctx context.Context, storage certmagic.Storage, path string, into any) (bool, error) {
+	content, err := storage.Load(ctx, path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	if err := json.Unmarshal(content, into); err != nil {
+		return false, fmt.Errorf("%s is damaged: %w", path, err)
+	}
+	return true, nil
+}
+
+func saveStored(ctx context.Context, storage certmagic.Storage, path string, value any) error {
+	content, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return storage.Store(ctx, path, content)
+}
+
+// kickstartKeys returns the key set for kickstart tokens. The first call of an installation makes a key, which takes up
+// to a second; hence not at load.
+func (k *keys) kickstartKeys(ctx context.Context, now time.Time) (*idvredirect.KeySet, error) {
+	if k.static != nil {
+		return k.static, nil
+	}
+	k.kickstart.Lock()
+	defer k.kickstart.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
+	defer cancel()
+	set := new(idvredirect.KeySet)
+	found, err := loadStored(ctx, k.storage, storedKickstartPath, set)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		if set, err = makeKickstartKeys(ctx, k.storage, now); err != nil {
+			return nil, err
+		}
+	}
+	k.static = set
+	return set, nil
+}
+
+func makeKickstartKeys(ctx context.Context, storage certmagic.Storage, now time.Time) (*idvredirect.KeySet, error) {
+	if err := storage.Lock(ctx, storedKickstartPath); err != nil {
+		return nil, err
+	}
+	defer storage.Unlock(context.WithoutCancel(ctx), storedKickstartPath) //nolint:errcheck // a lock that is not given back expires by itself
+	set := new(idvredirect.KeySet)
+	if found, err := loadStored(ctx, storage, storedKickstartPath, set); err != nil || found {
+		return set, err
+	}
+	key, err := idvredirect.GenerateSigningKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	if set, err = idvredirect.NewKeySet(now, key); err != nil {
+		return nil, err
+	}
+	return set, saveStored(ctx, storage, storedKickstartPath, set)
+}
+
+// subjectOf is the opaque name of a holder: keyed, so that nobody can compute it from a DID. It lasts as long as the
+// wallet's DID does, which changes when a person reinstalls the wallet; apps key their accounts on claims.
+func (k *keys) subjectOf(holder string) string {
+	mac := hmac.New(sha256.New, k.subject)
+	mac.Write([]byte(holder))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// randomBytes cannot fail: crypto/rand stops the process where the system has no randomness.
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b) //nolint:errcheck // documented never to return an error
+	return b
+}
+
+func randomText(n int) string { return base64.RawURLEncoding.EncodeToString(randomBytes(n)) }

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/page"
+)
+
+// signingSlots bounds the RSA work, which costs milliseconds each (TM-123).
+var signingSlots = make(chan struct{}, 4)
+
+// idv sends a visitor without the credential to a partner that issues it, with a signed one-time link. A new link makes
+// the earlier one worthless here, because the journey cookie then holds another RequestId (TM-090).
+func (v *visitRequest) idv() {
+	if !v.form() {
+		return
+	}
+	token, _, ok := v.formVisit()
+	if !ok {
+		return
+	}
+	name, credential := v.r.PostForm.Get("partner"), v.r.PostForm.Get("credential")
+	gate := v.app.gates.get(token.Gate)
+	if gate == nil {
+		v.problem(page.ProblemExpired)
+		return
+	}
+	w, ok := gate.want(credential)
+	if !ok || !slices.Contains(w.credential.partners, name) {
+		v.problem(page.ProblemBadRequest)
+		return
+	}
+	if wait, ok := v.app.limiter.idv.allow(clientOf(v.r)+"|"+token.Browser, v.now); !ok {
+		v.app.metrics.kickstarts.WithLabelValues("limited").Inc()
+		v.problemAfter(page.ProblemLimited, wait)
+		return
+	}
+	j := journey{Visit: token, Partner: name, Credential: credential, RequestID: randomText(16), Started: v.now.UTC()}
+	j.Visit.Reason, j.Visit.Browser = "", ""
+	location, err := v.kickstart(j)
+	if err == nil {
+		err = v.journey.Set(v.w.Header(), v.sealJSON(v.app.keys.journeys, j), journeyLifetime)
+	}
+	if err != nil {
+		v.app.metrics.kickstarts.WithLabelValues("failed").Inc()
+		v.log(zapcore.ErrorLevel, "signing a kickstart link", zap.String("partner", name), zap.Error(err))
+		v.problemAfter(page.ProblemPartner, 30*time.Second)
+		return
+	}
+	v.app.metrics.kickstarts.WithLabelValues("sent").Inc()
+	v.log(zapcore.InfoLevel, "visitor sent to a partner", zap.String("partner", name), zap.String("credential", credential))
+	header := v.w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Location", location)
+	v.w.WriteHeader(http.StatusSeeOther)
+}
+
+func (v *visitRequest) kickstart(j journey) (string, error) {
+	ctx, cancel := context.WithTimeout(v.r.Context(), requestTimeout)
+	defer cancel()
+	keys, err := v.app.keys.kickstartKeys(ctx, v.now)
+	if err != nil {
+		return "", err
+	}
+	select {
+	case signingSlots <- struct{}{}:
+		defer func() { <-signingSlots }()
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	to := v.app.partners[j.Partner].Partner
+	to.Issuer = v.origin.url
+	return to.Kickstart(keys.Signing(v.now), j.RequestID, v.origin.url+basePath+"/return", v.now, rand.Reader)
+}
+
+// returned is where a partner sends the visitor back. It proves nothing, changes nothing and asks nobody: it shows the
+// start page for the same destination, whatever the partner put into the address (TM-095 to TM-097).
+func (v *visitRequest) returned() {
+	j, ok := v.openJourney(v.r, v.now)
+	if !ok || v.app.gates.get(j.Visit.Gate) == nil {
+		v.startPage(visit{Gate: v.gate.id, ReturnTo: "/", Made: v.now.UTC()}, false)
+		return
+	}
+	token := j.Visit
+	token.Made = v.now.UTC()
+	v.startPage(token, true)
+}
+
+// jwks publishes the public keys with which partners check our links.
+func (v *visitRequest) jwks() {
+	keys, err := v.app.keys.kickstartKeys(v.r.Context(), v.now)
+	if err != nil {
+		v.log(zapcore.ErrorLevel, "reading the kickstart keys", zap.Error(err))
+		v.problemAfter(page.ProblemInternal, 10*time.Second)
+		return
+	}
+	header := v.w.Header()
+	header.Set("Content-Type", "application/jwk-set+json")
+	header.Set("Cache-Control", "public, max-age=3600")
+	header.Set("X-Content-Type-Options", "nosniff")
+	v.w.Write(keys.JWKS(v.now)) //nolint:errcheck // the reader has gone
+}

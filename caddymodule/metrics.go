@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are counters with labels from closed sets only (TM-145).
+type metrics struct {
+	starts     *prometheus.CounterVec
+	callbacks  *prometheus.CounterVec
+	outcomes   *prometheus.CounterVec
+	sessions   prometheus.Counter
+	kickstarts *prometheus.CounterVec
+}
+
+func (a *App) provisionMetrics() error {
+	registry := a.ctx.GetMetricsRegistry()
+	counter := func(name, help string, labels ...string) (*prometheus.CounterVec, error) {
+		return registerOrExisting(registry, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caddy", Subsystem: "verified_id", Name: name, Help: help,
+		}, labels))
+	}
+	m := &metrics{}
+	var errs [5]error
+	m.starts, errs[0] = counter("starts_total", "Presentation requests that visitors asked for, by result.", "result")
+	m.callbacks, errs[1] = counter("callbacks_total", "Callbacks of the Request Service, by what became of them.", "status")
+	m.outcomes, errs[2] = counter("presentations_total", "Presentations by outcome: verified, or the reason of the refusal.", "outcome")
+	m.kickstarts, errs[3] = counter("kickstarts_total", "Visitors sent to a partner, by result.", "result")
+	m.sessions, errs[4] = registerOrExisting(registry, prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "verified_id", Name: "sessions_total", Help: "Sessions started.",
+	}))
+	if err := errors.Join(errs[:]...); err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	a.metrics = m
+	return nil
+}
+
+// registerOrExisting tolerates a second registration: several configs may share one registry during a reload.
+func registerOrExisting[C prometheus.Collector](registry *prometheus.Registry, collector C) (C, error) {
+	err := registry.Register(collector)
+	var already prometheus.AlreadyRegisteredError
+	if errors.As(err, &already) {
+		if existing, ok := already.ExistingCollector.(C); ok {
+			return existing, nil
+		}
+	}
+	return collector, err
+}

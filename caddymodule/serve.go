@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
+)
+
+// strippedVar marks a request whose identity headers a gate has removed, so that a second gate in the chain does not
+// remove what the first has set.
+const strippedVar = "verified_id.stripped"
+
+// ServeHTTP decides one request: strip what the client says about itself, serve our own endpoints, and let the rest
+// through only with a session that meets this gate.
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if caddyhttp.GetVar(r.Context(), strippedVar) == nil {
+		g.app.gates.stripIdentity(r)
+		caddyhttp.SetVar(r.Context(), strippedVar, true)
+	}
+	if r.Host == "" { // an empty host skips routes and so decisions elsewhere; nothing good comes without one (TM-118)
+		return caddyhttp.Error(http.StatusBadRequest, errEmptyHost)
+	}
+	if path, own := ownPath(r); own {
+		return g.serveEndpoint(w, r, path)
+	}
+	applies, err := g.applies(r)
+	if err != nil {
+		return err
+	}
+	if !applies || g.isPublic(r) {
+		return g.forward(w, r, next)
+	}
+
+	now := g.app.now()
+	held, cookie := g.openSession(r, now)
+	id, refusal := g.decide(r, held, now)
+	if refusal == "" {
+		private := &privateWriter{
+			ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
+			renew:                 g.renewal(held, now),
+		}
+		repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+		g.setHeaders(r.Header, id)
+		setPlaceholders(repl, id)
+		return g.forward(private, r, next)
+	}
+	switch {
+	case g.ReportOnly:
+		g.report(r, refusal)
+		return g.forward(w, r, next)
+	case g.Optional:
+		return g.forward(w, r, next)
+	}
+	return g.challenge(w, r, refusal, cookie == cookieInvalid)
+}
+
+// applies asks the matchers, about the request as it is now and, where it was rewritten before us, as it came: with
+// try_files in the site every page is /index.html by now, and a matcher for /app/* must still hold.
+func (g *Gate) applies(r *http.Request) (bool, error) {
+	if len(g.matchers) == 0 {
+		return true, nil
+	}
+	now, err := g.matchers.AnyMatchWithError(r)
+	original := originalURL(r)
+	if now || err != nil || original == r.URL || *original == *r.URL {
+		return now, err
+	}
+	asItCame := new(http.Request)
+	*asItCame = *r
+	asItCame.URL = original
+	return g.matchers.AnyMatchWithError(asItCame)
+}
+
+// forward hands the request to the next handler without our cookies (TM-010). When that fails, what runs next are the
+// site's error routes; they must not find an identity (TM-008).
+func (g *Gate) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	session.StripCookies(r.Header, ownCookie)
+	err := next.ServeHTTP(w, r)
+	if err != nil {
+		g.app.gates.strip.Load().From(r.Header)
+	}
+	return err
+}
+
+// noSession is the refusal of a request that brings no session at all.
+const noSession verifier.Reason = "no_session"
+
+// decide asks the session whether it meets this gate now. Any one of the credentials will do; the refusal is the one of
+// the credential that came closest: one that was presented at all.
+func (g *Gate) decide(r *http.Request, held *session.Session, now time.Time) (identity, verifier.Reason) {
+	if held == nil {
+		return identity{}, noSession
+	}
+	bound, ok := g.bound(r)
+	if !ok {
+		return identity{}, bindMissing
+	}
+	refusal := noSession
+	for w := range g.wants {
+		for p := range held.Presentations {
+			presentation := &held.Presentations[p]
+			if presentation.Credential != g.wants[w].credential.name {
+				continue
+			}
+			reason := g.wants[w].requirement.Meets(presentation, time.Duration(g.MaxAge), now)
+			if reason == "" && g.Bind != nil {
+				if value, has := presentation.Claim(g.Bind.Claim); !has || value != bound {
+					reason = bindMismatch
+				}
+			}
+			if reason == "" {
+				return identity{held, presentation}, ""
+			}
+			refusal = reason
+		}
+	}
+	return identity{}, refusal
+}
+
+const (
+	bindMissing  verifier.Reason = "bind_missing"  // nobody else has said who this is
+	bindMismatch verifier.Reason = "bind_mismatch" // the card is another person's
+)
+
+// bound is the value of this request that the presented claim must equal. Not ok: there is none.
+func (g *Gate) bound(r *http.Request) (string, bool) {
+	if g.Bind == nil {
+		return "", true
+	}
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	value := repl.ReplaceAll(g.Bind.Value, "")
+	return value, value != ""
+}
+
+// isPublic says whether the path is one that the operator left open. Only plainly spelled paths count, so that what we
+// read and what the app reads cannot differ (TM-107).
+func (g *Gate) isPublic(r *http.Request) bool {
+	if len(g.Public) == 0 {
+		return false
+	}
+	path, raw := r.URL.Path, originalURL(r).EscapedPath()
+	if !plainPath(raw) || !plainPath(path) {
+		return false
+	}
+	for _, public := range g.Public {
+		if prefix, ok := strings.CutSuffix(public, "/*"); ok {
+			if strings.HasPrefix(raw, prefix+"/") {
+				return true
+			}
+		} else if raw == public {
+			return true
+		}
+	}
+	return false
+}
+
+// plainPath is a path that all parsers read alike.
+func plainPath(path string) bool {
+	if !strings.HasPrefix(path, "/") || strings.Contains(path, "//") || strings.Contains(path, "/.") {
+		return false
+	}
+	for i := range len(path) {
+		if c := path[i]; c <= ' ' || c >= 0x7f || c == '%' || c == '\\' || c == ';' || c == '#' {
+			return false
+		}
+	}
+	return true
+}
+
+// report tells, in report-only mode, who would have been refused.
+func (g *Gate) report(r *http.Request, refusal verifier.Reason) {
+	g.app.metrics.outcomes.WithLabelValues("report_only").Inc()
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	repl.Set("http.verified_id.refusal", string(refusal))
+	if c := g.logger.Check(zapcore.InfoLevel, "would refuse"); c != nil {
+		c.Write(zap.String("reason", string(refusal)))
+	}
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
+)
+
+// cookieState is what a request's session cookie turned out to be.
+type cookieState int
+
+const (
+	cookieNone    cookieState = iota
+	cookieInvalid             // there is one, and it opens nothing: it is cleared with the challenge (TM-034)
+	cookieValid
+)
+
+// openSession opens the session cookie and refuses one that has ended: by time, by idling or by revocation. It asks no
+// store: revocations come to this process by themselves.
+func (g *Gate) openSession(r *http.Request, now time.Time) (*session.Session, cookieState) {
+	return g.site.openSession(r, now)
+}
+
+func (s *site) openSession(r *http.Request, now time.Time) (*session.Session, cookieState) {
+	value, ok := session.FindCookie(r.Header, s.session.Name)
+	if !ok {
+		return nil, cookieNone
+	}
+	plain, err := s.app.keys.sessions.Open(value, s.cookieBinding())
+	if err != nil {
+		return nil, cookieInvalid
+	}
+	held, err := session.Decode(plain)
+	if err != nil || s.ended(held, now) {
+		return nil, cookieInvalid
+	}
+	return held, cookieValid
+}
+
+// ended says whether a session is over. The times are sealed in it; the cookie's own Max-Age is only cosmetic (TM-023).
+// A limit that was shortened since counts at once.
+func (s *site) ended(held *session.Session, now time.Time) bool {
+	settings := s.app.Session
+	return !held.Live(now, time.Duration(settings.Idle)) ||
+		!now.Before(held.Created.Add(time.Duration(settings.Lifetime))) || s.revoked(held)
+}
+
+// clockSkew is how far other clocks may be off ours; our own times get none (TM-135).
+const clockSkew = time.Minute
+
+func (s *site) revoked(held *session.Session) bool {
+	known := &s.app.store.revoked
+	if known.empty() {
+		return false
+	}
+	if known.hit(verifier.RevokeAll, "", held.Created) || known.hit(verifier.RevokeSession, held.ID, held.Created) ||
+		known.hit(verifier.RevokeSubject, held.Subject, held.Created) {
+		return true
+	}
+	for i := range held.Presentations {
+		p := &held.Presentations[i]
+		if known.hit(verifier.RevokeIssuer, p.Issuer, p.VerifiedAt) || known.hit(verifier.RevokeCredential, p.Credential, p.VerifiedAt) {
+			return true
+		}
+	}
+	return false
+}
+
+// cookieBinding ties sealed sessions to this site, so that another site with the same keys refuses them (TM-021).
+func (s *site) cookieBinding() string { return s.bindingText }
+
+// refreshFraction of the idle time passes before a session's cookie is written anew.
+const refreshFraction = 8
+
+// renewal writes the session's cookie anew with the time it was last seen; nil when that is recent enough.
+func (g *Gate) renewal(held *session.Session, now time.Time) func(http.Header) {
+	if now.Sub(held.Seen) < time.Duration(g.app.Session.Idle)/refreshFraction {
+		return nil
+	}
+	return func(h http.Header) {
+		held.Seen = now
+		if err := g.site.session.Set(h, g.site.seal(held), held.Expires.Sub(now)); err != nil {
+			g.logger.Warn("session cookie not renewed", zap.Error(err))
+		}
+	}
+}
+
+func (s *site) seal(held *session.Session) string {
+	return s.app.keys.sessions.Seal(held.AppendBinary(nil), s.cookieBinding())
+}
+
+// newSession makes the session of a verification. What the same holder presented before in this browser is kept, except
+// an earlier presentation of the same credential; another holder's session is not merged but ended (TM-030, TM-033).
+func (s *site) newSession(id string, t *verifier.Transaction, before *session.Session) *session.Session {
+	settings := s.app.Session
+	lifetime := time.Duration(settings.Lifetime)
+	if t.CrossDevice {
+		lifetime = time.Duration(settings.CrossDeviceLifetime)
+	}
+	presented := *t.Presentation
+	subject := s.app.keys.subjectOf(presented.Subject)
+	presented.Subject = ""
+	out := &session.Session{
+		ID: id, Created: t.ConsumedAt, Seen: t.ConsumedAt, Expires: t.ConsumedAt.Add(lifetime),
+		Subject: subject, CrossDevice: t.CrossDevice,
+	}
+	if before != nil && before.Subject == subject {
+		for _, p := range before.Presentations {
+			if p.Credential != presented.Credential {
+				out.Presentations = append(out.Presentations, p)
+				out.Expires = earlier(out.Expires, before.Expires)
+			}
+		}
+	}
+	out.Presentations = append(out.Presentations, presented)
+	return out
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

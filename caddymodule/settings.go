@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/page"
+)
+
+// SessionConfig says how long a verification lasts in the browser.
+type SessionConfig struct {
+	// Time from the verification to the end of the session. A credential revoked meanwhile is noticed then. Default:
+	// 8h. Maximum: 24h.
+	Lifetime caddy.Duration `json:"lifetime,omitempty"`
+
+	// Time without a request after which the session ends. Default: 1h, or the lifetime if that is shorter.
+	Idle caddy.Duration `json:"idle,omitempty"`
+
+	// Lifetime of sessions whose code may have been scanned with another device. Default: the lifetime.
+	CrossDeviceLifetime caddy.Duration `json:"cross_device_lifetime,omitempty"`
+
+	// Never show a QR code: only the wallet on the same device can answer, so nobody can be talked into scanning
+	// somebody else's code. Visitors then need the wallet on the device with the browser.
+	SameDeviceOnly bool `json:"same_device_only,omitempty"`
+}
+
+// Limits are caps on what visitors without a session may cause.
+type Limits struct {
+	// Presentation requests a minute for one client address (IPv6: for its /64). Default: 5.
+	StartsPerClient int `json:"starts_per_client,omitempty"`
+
+	// Presentation requests a second for everybody together. Default: 2, what the Request Service allows a tenant with
+	// quick setup.
+	StartsPerSecond float64 `json:"starts_per_second,omitempty"`
+
+	// Transactions waiting for a wallet at one time. Default: 10000. Maximum: 100000.
+	Pending int `json:"pending,omitempty"`
+
+	// The same for one client address. Default: 20.
+	PendingPerClient int `json:"pending_per_client,omitempty"`
+
+	// Open status streams at one time; further pages poll. Default: 10000.
+	Streams int `json:"streams,omitempty"`
+}
+
+// Pages is how the visitor's pages look.
+type Pages struct {
+	// Name of the site or organisation at the top of each page. Default: the app's client name.
+	Brand string `json:"brand,omitempty"`
+
+	// File with a logo (SVG, PNG or JPEG, at most 256 KiB), shown beside the brand. Default: none.
+	Logo string `json:"logo,omitempty"`
+
+	// Accent colour as #rrggbb. Default: a calm blue.
+	Colour string `json:"colour,omitempty"`
+
+	// Language of the pages: en or de. Default: en.
+	Language string `json:"language,omitempty"`
+
+	// Directory with templates that replace ours, by file name. Default: none.
+	Templates string `json:"templates,omitempty"`
+}
+
+const (
+	defaultSessionLifetime  = 8 * time.Hour
+	maxSessionLifetime      = 24 * time.Hour
+	defaultSessionIdle      = time.Hour
+	defaultStartsPerClient  = 5
+	defaultStartsPerSecond  = 2
+	defaultPending          = 10_000
+	maxPending              = 100_000
+	defaultPendingPerClient = 20
+	defaultStreams          = 10_000
+)
+
+func (a *App) provisionSession() error {
+	if a.Session == nil {
+		a.Session = &SessionConfig{}
+	}
+	s := a.Session
+	if s.Lifetime == 0 {
+		s.Lifetime = caddy.Duration(defaultSessionLifetime)
+	}
+	if s.Lifetime < 0 || time.Duration(s.Lifetime) > maxSessionLifetime {
+		return optionError("session lifetime", time.Duration(s.Lifetime).String(), "must be more than 0 and at most 24h")
+	}
+	if s.Idle == 0 {
+		s.Idle = min(caddy.Duration(defaultSessionIdle), s.Lifetime)
+	}
+	if s.Idle < 0 || s.Idle > s.Lifetime {
+		return optionError("session idle", time.Duration(s.Idle).String(), "must be more than 0 and at most the lifetime")
+	}
+	if s.CrossDeviceLifetime == 0 {
+		s.CrossDeviceLifetime = s.Lifetime
+	}
+	if s.CrossDeviceLifetime < 0 || s.CrossDeviceLifetime > s.Lifetime {
+		return optionError("session cross_device_lifetime", time.Duration(s.CrossDeviceLifetime).String(), "must be more than 0 and at most the lifetime")
+	}
+	return nil
+}
+
+// withDefaults fills in what the operator left out and checks the rest.
+func (l *Limits) withDefaults() error {
+	for _, limit := range []struct {
+		name          string
+		value         *int
+		fallback, max int
+	}{
+		{"starts_per_client", &l.StartsPerClient, defaultStartsPerClient, 1000},
+		{"pending", &l.Pending, defaultPending, maxPending},
+		{"pending_per_client", &l.PendingPerClient, defaultPendingPerClient, maxPending},
+		{"streams", &l.Streams, defaultStreams, 1_000_000},
+	} {
+		if *limit.value == 0 {
+			*limit.value = limit.fallback
+		}
+		if *limit.value < 0 || *limit.value > limit.max {
+			return optionError("limits "+limit.name, fmt.Sprint(*limit.value), fmt.Sprintf("must be from 1 to %d", limit.max))
+		}
+	}
+	if l.StartsPerSecond == 0 {
+		l.StartsPerSecond = defaultStartsPerSecond
+	}
+	if l.StartsPerSecond < 0 || l.StartsPerSecond > 1000 {
+		return optionError("limits starts_per_second", fmt.Sprint(l.StartsPerSecond), "must be more than 0 and at most 1000")
+	}
+	return nil
+}
+
+func (a *App) provisionPages() error {
+	p := Pages{}
+	if a.Pages != nil {
+		p = *a.Pages
+	}
+	if p.Brand == "" {
+		p.Brand = a.ClientName
+	}
+	logo, err := logoDataURI(p.Logo)
+	if err != nil {
+		return fmt.Errorf("pages logo: %w", err)
+	}
+	a.pages, err = page.New(page.Config{
+		Brand: p.Brand, Logo: logo, PartnerLogos: a.partnerLogos(), Colour: p.Colour,
+		Language: p.Language, TemplatesDir: p.Templates, Logger: a.ctx.Slogger(),
+	})
+	if err != nil {
+		return fmt.Errorf("pages: %w", err)
+	}
+	return nil
+}
+
+func (a *App) partnerLogos() map[string]string {
+	logos := map[string]string{}
+	for name, p := range a.partners {
+		if p.logo != "" {
+			logos[name] = p.logo
+		}
+	}
+	return logos
+}

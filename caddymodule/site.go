@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/claimheader"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
+)
+
+// basePath is where our own endpoints live on every gated site.
+const basePath = "/.verified-id"
+
+// site is one origin with gates: its cookies, and the name that sealed values are bound to.
+type site struct {
+	app     *App
+	origin  origin
+	session session.CookieConfig
+	binding session.CookieConfig
+	journey session.CookieConfig
+	// bindingText is the associated data of sealed sessions, made once.
+	bindingText string
+}
+
+// siteOf describes an origin. Cookies carry the __Host- prefix on https; on loopback over plain HTTP, where browsers
+// ignore the prefix in silence, they have other names, so that one can never be taken for the other (TM-018, TM-019).
+func (a *App) siteOf(from origin) *site {
+	name := func(what string) session.CookieConfig {
+		if from.secure {
+			return session.CookieConfig{Name: "__Host-verified-id" + what, Secure: true}
+		}
+		return session.CookieConfig{Name: "insecure-verified-id" + what}
+	}
+	s := &site{app: a, origin: from, session: name(""), binding: name("-binding"), journey: name("-journey")}
+	s.bindingText = session.AD(s.session.Name, from.url)
+	return s
+}
+
+// ownCookie says whether a cookie is one of ours, of either kind, and so none of the app's business.
+func ownCookie(name string) bool {
+	rest, ok := strings.CutPrefix(name, "__Host-verified-id")
+	if !ok {
+		if rest, ok = strings.CutPrefix(name, "insecure-verified-id"); !ok {
+			return false
+		}
+	}
+	return rest == "" || rest == "-binding" || rest == "-journey"
+}
+
+// gateRegistry knows all gates of one config: which headers they set, and which one a page token speaks of.
+type gateRegistry struct {
+	mu    sync.Mutex
+	gates map[string]*Gate
+	names map[string]struct{}
+	strip atomic.Pointer[claimheader.Strip]
+}
+
+func newGateRegistry() *gateRegistry {
+	r := &gateRegistry{gates: map[string]*Gate{}, names: map[string]struct{}{}}
+	r.strip.Store(claimheader.NewStrip([]string{headerPrefix}, nil))
+	return r
+}
+
+func (r *gateRegistry) add(g *Gate) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gates[g.id] = g
+	for _, header := range g.headers {
+		r.names[header.name] = struct{}{}
+	}
+	r.strip.Store(claimheader.NewStrip([]string{headerPrefix}, slices.Sorted(maps.Keys(r.names))))
+}
+
+// get finds the gate that a page token or a transaction names. It is nil when the policy has changed since.
+func (r *gateRegistry) get(id string) *Gate {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.gates[id]
+}
+
+// stripIdentity removes what only we may say: every header in our namespace, hop-by-hop headers that would delete ours
+// behind us, and trailers that would add to them (TM-001, TM-004, TM-005).
+func (r *gateRegistry) stripIdentity(req *http.Request) {
+	r.strip.Load().From(req.Header)
+	claimheader.HopByHop(req)
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/page"
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
+)
+
+// start shows what is asked and why. It calls nobody: links, previews and prefetches cost nothing (TM-053).
+func (v *visitRequest) start() {
+	token, ok := v.openVisit(v.r.URL.Query().Get("v"), v.now)
+	if !ok || v.app.gates.get(token.Gate) == nil {
+		token = visit{Gate: v.gate.id, ReturnTo: "/", Made: v.now.UTC(), Reason: token.Reason}
+	}
+	v.startPage(token, false)
+}
+
+// startPage shows the start page for a visit and gives the browser its binding secret.
+func (v *visitRequest) startPage(token visit, fromPartner bool) {
+	if token.Vector == "" {
+		token.Vector = newVector()
+	}
+	v.vector = token.Vector
+	binding, err := v.bind(v.w, v.r)
+	if err != nil {
+		v.problem(page.ProblemInternal)
+		return
+	}
+	token.Browser = shortHash(binding)
+	gate := v.app.gates.get(token.Gate)
+	p := page.Start{
+		Meta: v.meta(), Token: v.sealVisit(token), Choices: gate.choices(), Reason: token.Reason,
+		SameDeviceOnly: v.app.Session.SameDeviceOnly, Destination: v.destination(token.ReturnTo),
+	}
+	if fromPartner {
+		v.app.pages.Returned(v.w, p)
+		return
+	}
+	v.app.pages.Start(v.w, p)
+}
+
+// destination is where the visitor is going, without the query, which may hold what nobody should read over a shoulder.
+func (v *visitRequest) destination(returnTo string) string {
+	u, err := url.Parse(returnTo)
+	if err != nil {
+		return v.origin.host
+	}
+	return v.origin.host + u.EscapedPath()
+}
+
+// choices are the credentials that satisfy this gate, as pages show them.
+func (g *Gate) choices() []page.Choice {
+	out := make([]page.Choice, 0, len(g.wants))
+	for _, w := range g.wants {
+		out = append(out, g.app.choice(w))
+	}
+	return out
+}
+
+func (a *App) choice(w want) page.Choice {
+	c := page.Choice{
+		Credential: w.credential.name, Name: w.credential.displayName, Purpose: w.requirement.Purpose,
+		FaceCheck: w.requirement.FaceCheck != nil,
+	}
+	for _, name := range w.credential.partners {
+		p := a.partners[name]
+		c.Partners = append(c.Partners, page.Partner{Name: name, DisplayName: p.displayName, Note: p.note})
+	}
+	return c
+}
+
+// partnerOrigins are where our forms may lead (TM-092).
+func (a *App) partnerOrigins() []string {
+	var out []string
+	for _, p := range a.partners {
+		if !slices.Contains(out, p.origin) {
+			out = append(out, p.origin)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// maxCodes is how many codes one visit may show (TM-038): the first and three new ones.
+const maxCodes = 4
+
+// requestTimeout bounds the whole of a start: the store, the token, the service with its retries.
+const requestTimeout = 12 * time.Second
+
+// request makes a transaction and asks the Request Service for a presentation: the first step that costs anything.
+func (v *visitRequest) request() {
+	if !v.form() {
+		return
+	}
+	token, binding, ok := v.formVisit()
+	if !ok {
+		return
+	}
+	gate := v.app.gates.get(token.Gate)
+	if gate == nil {
+		v.problem(page.ProblemExpired)
+		return
+	}
+	w, ok := gate.want(v.r.PostForm.Get("credential"))
+	if !ok {
+		v.problem(page.ProblemBadRequest)
+		return
+	}
+	bound, ok := gate.bound(v.r)
+	if !ok {
+		v.log(zapcore.WarnLevel, "no verification started: bind has no value; let another login stand before verified_id")
+		v.problem(page.ProblemForbidden)
+		return
+	}
+	codes := token.Codes
+	if previous := v.ownTransaction(v.r.PostForm.Get("t"), binding); previous != nil {
+		codes = max(codes, previous.Renewals)
+	}
+	if codes >= maxCodes {
+		v.app.metrics.starts.WithLabelValues("limited").Inc()
+		v.problemAfter(page.ProblemLimited, time.Minute)
+		return
+	}
+	if wait, ok := v.mayStart(); !ok {
+		v.app.metrics.starts.WithLabelValues("limited").Inc()
+		v.problemAfter(page.ProblemLimited, wait)
+		return
+	}
+	t := v.newTransaction(token, binding, gate.requirement(w, bound))
+	t.Renewals = codes + 1
+	v.begin(t, gate)
+}
+
+// mayStart takes one start of the client's share and of everybody's.
+func (v *visitRequest) mayStart() (time.Duration, bool) {
+	if wait, ok := v.app.limiter.starts.allow(clientOf(v.r), v.now); !ok {
+		return wait, false
+	}
+	if !v.app.limiter.all.AllowN(v.now, 1) {
+		return time.Second, false
+	}
+	return 0, true
+}
+
+func (v *visitRequest) newTransaction(token visit, binding []byte, requirement verifier.Requirement) verifier.Transaction {
+	return verifier.Transaction{
+		ID: randomText(16), State: randomText(24), Status: verifier.StatusCreated,
+		BindingHash: binding, Requirement: requirement, Gate: token.Gate, ReturnTo: token.ReturnTo,
+		Client: clientOf(v.r), CorrelationVector: token.Vector, Created: v.now.UTC(),
+		Expires: v.now.Add(codeLifetime).UTC(), CrossDevice: !v.app.Session.SameDeviceOnly,
+	}
+}
+
+// codeLifetime is how long the service lets a code live; it says so itself in its answer.
+const codeLifetime = 5 * time.Minute
+
+// begin stores the transaction, calls the service and shows the code. The record exists before the call, so that a fast
+// wallet never meets a half-made one (TM-049).
+func (v *visitRequest) begin(t verifier.Transaction, gate *Gate) {
+	ctx, cancel := context.WithTimeout(v.r.Context(), requestTimeout)
+	defer cancel()
+	key := newCallbackKey(&t)
+	switch err := v.app.store.Create(ctx, t); {
+	case errors.Is(err, verifier.ErrFull), errors.Is(err, verifier.ErrClientFull):
+		v.app.metrics.starts.WithLabelValues("full").Inc()
+		v.problemAfter(page.ProblemLimited, time.Minute)
+		return
+	case err != nil:
+		v.app.metrics.starts.WithLabelValues("store").Inc()
+		v.storeProblem(err, "storing a transaction")
+		return
+	}
+	created, err := v.app.client.CreatePresentationRequest(ctx, v.app.presentationRequest(&t, gate.site, key), nextVector(t.CorrelationVector))
+	if err != nil {
+		v.serviceProblem(err)
+		if _, err := v.app.store.Update(context.WithoutCancel(ctx), t.ID, func(t *verifier.Transaction) error {
+			return t.Fail(verifier.ReasonServiceRefused, v.now)
+		}); err != nil {
+			v.log(zapcore.WarnLevel, "closing a transaction", zap.Error(err))
+		}
+		return
+	}
+	if _, err := v.app.store.Update(ctx, t.ID, func(t *verifier.Transaction) error {
+		return t.Requested(created.RequestID, created.DeepLink, created.Expires)
+	}); err != nil {
+		v.storeProblem(err, "storing the request id")
+		return
+	}
+	v.app.metrics.starts.WithLabelValues("started").Inc()
+	v.log(zapcore.InfoLevel, "presentation requested", zap.String("request_id", created.RequestID),
+		zap.String("credential", t.Requirement.Credential))
+	v.see("/wait?t=" + url.QueryEscape(t.ID))
+}
+
+// see sends the browser on to one of our pages after a form.
+func (v *visitRequest) see(path string) {
+	v.w.Header().Set("Cache-Control", "no-store")
+	v.w.Header().Set("Referrer-Policy", "no-referrer")
+	v.w.Header().Set("Location", basePath+path)
+	v.w.WriteHeader(http.StatusSeeOther)
+}
+
+// presentationRequest is what we ask of the service. Nothing in it comes from the visitor's request (TM-046, TM-047).
+func (a *App) presentationRequest(t *verifier.Transaction, s *site, key string) verifier.PresentationRequest {
+	header, value := "Authorization", "Bearer "+key
+	if a.CallbackHeader == "api-key" {
+		header, value = "api-key", key
+	}
+	callback := s.origin
+	if a.publicOrigin.url != "" {
+		callback = a.publicOrigin
+	}
+	return verifier.PresentationRequest{
+		Authority:    a.Authority,
+		Registration: verifier.Registration{ClientName: a.ClientName, Purpose: t.Requirement.Purpose},
+		Callback: verifier.CallbackTarget{
+			URL: callback.url + basePath + "/callback", State: t.State, Headers: map[string]string{header: value},
+		},
+		RequestedCredentials: []verifier.RequestedCredential{t.Requirement.RequestedCredential()},
+	}
+}
+
+// serviceProblem tells the visitor what they can do and the operator what to mend. Neither sees our request or the
+// service's text in full (TM-052).
+func (v *visitRequest) serviceProblem(err error) {
+	var refused *verifier.ServiceError
+	switch {
+	case errors.Is(err, verifier.ErrBusy):
+		v.app.metrics.starts.WithLabelValues("busy").Inc()
+		v.log(zapcore.WarnLevel, "the Request Service asks to come later", zap.Error(err))
+		v.problemAfter(page.ProblemBusy, 30*time.Second)
+	case errors.As(err, &refused):
+		v.app.metrics.starts.WithLabelValues("refused").Inc()
+		v.log(zapcore.ErrorLevel, "the Request Service refused a request", zap.Int("status", refused.Status),
+			zap.String("code", refused.InnerCode), zap.String("target", refused.Target),
+			zap.String("service_request_id", refused.RequestID), zap.String("mscv", refused.MSCV),
+			zap.String("mend", refused.Operator()))
+		if refused.Visitor() == verifier.Busy {
+			v.problemAfter(page.ProblemBusy, max(refused.RetryAfter, 10*time.Second))
+			return
+		}
+		v.problem(page.ProblemUnavailable)
+	default:
+		v.app.metrics.starts.WithLabelValues("unreachable").Inc()
+		v.log(zapcore.ErrorLevel, "calling the Request Service", zap.Error(err))
+		v.problemAfter(page.ProblemUnavailable, 30*time.Second)
+	}
+}
+
+func shortHash(binding []byte) string { return base64.RawURLEncoding.EncodeToString(binding[:12]) }

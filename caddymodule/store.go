@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
+)
+
+func init() {
+	caddy.RegisterModule(MemoryStore{})
+}
+
+// StoreModule is what a guest module in the namespace http.verified_id.stores provides. The store is shared by all
+// configs with the same key and outlives reloads; it is closed when the last of them ends.
+type StoreModule interface {
+	// StoreKey names the store's settings: configs with the same key share one store.
+	StoreKey() string
+
+	// OpenStore makes the store. It must not need the network to answer: an unreachable store is an error of the
+	// calls that need it, not of the load.
+	OpenStore(limits StoreLimits) (verifier.Store, error)
+}
+
+// StoreLimits are the caps that a store must keep.
+type StoreLimits struct {
+	// Transactions waiting for a wallet, in all and for one client.
+	Pending, PendingPerClient int
+}
+
+// MemoryStore keeps transactions and revocations in this process. A restart forgets visits that are half-way and
+// sessions that were ended before their time; a reload forgets nothing. For one node.
+type MemoryStore struct{}
+
+// CaddyModule returns the Caddy module information.
+func (MemoryStore) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.verified_id.stores.memory", New: func() caddy.Module { return new(MemoryStore) }}
+}
+
+// StoreKey implements StoreModule.
+func (MemoryStore) StoreKey() string { return "memory" }
+
+// OpenStore implements StoreModule.
+func (MemoryStore) OpenStore(limits StoreLimits) (verifier.Store, error) {
+	return verifier.NewMemoryStore(verifier.MemoryConfig{MaxPending: limits.Pending, MaxPendingPerClient: limits.PendingPerClient}), nil
+}
+
+// UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax: store memory
+func (MemoryStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume the store's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	if d.NextBlock(d.Nesting()) {
+		return d.Errf("store memory takes no options; remove %q", d.Val())
+	}
+	return nil
+}
+
+// sharedStore is a store and what this process knows of revocations, kept across reloads.
+type sharedStore struct {
+	verifier.Store
+	revoked revocations
+	cancel  context.CancelFunc
+	done    chan struct{}
+}
+
+var storePool = caddy.NewUsagePool()
+
+func (a *App) provisionStore() error {
+	limits := a.Limits
+	if limits == nil {
+		limits = &Limits{}
+	}
+	if err := limits.withDefaults(); err != nil {
+		return err
+	}
+	a.Limits = limits
+	if a.StoreRaw == nil {
+		a.StoreRaw = json.RawMessage(`{"store":"memory"}`)
+	}
+	loaded, err := a.ctx.LoadModule(a, "StoreRaw")
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	module, ok := loaded.(StoreModule)
+	if !ok {
+		return fmt.Errorf("store: %T is no store", loaded)
+	}
+	key := fmt.Sprintf("%s|%d|%d", module.StoreKey(), limits.Pending, limits.PendingPerClient)
+	shared, _, err := storePool.LoadOrNew(key, func() (caddy.Destructor, error) {
+		store, err := module.OpenStore(StoreLimits{Pending: limits.Pending, PendingPerClient: limits.PendingPerClient})
+		if err != nil {
+			return nil, err
+		}
+		return newSharedStore(store, a.now), nil
+	})
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	a.store = shared.(*sharedStore)
+	a.release(storePool, key)
+	return nil
+}
+
+func newSharedStore(store verifier.Store, now func() time.Time) *sharedStore {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &sharedStore{Store: store, revoked: revocations{now: now}, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		for ctx.Err() == nil {
+			if err := store.WatchRevocations(ctx, s.revoked.add); err != nil {
+				select { // the store does not answer: what we know stays in force, and we ask again
+				case <-time.After(time.Second):
+				case <-ctx.Done():
+				}
+			}
+		}
+	}()
+	return s
+}
+
+// Destruct implements caddy.Destructor.
+func (s *sharedStore) Destruct() error {
+	s.cancel()
+	<-s.done
+	return s.Store.Close()
+}
+
+// end revokes and makes this node know at once.
+func (s *sharedStore) end(ctx context.Context, r verifier.Revocation) error {
+	if err := s.Store.Revoke(ctx, r); err != nil {
+		return err
+	}
+	s.revoked.add(r)
+	return nil
+}
+
+// revocations is what a request asks instead of the store: a small copy-on-write map.
+type revocations struct {
+	now     func() time.Time
+	mu      sync.Mutex
+	current atomic.Pointer[map[revocationKey]verifier.Revocation]
+}
+
+type revocationKey struct {
+	kind  verifier.RevocationKind
+	value string
+}
+
+func (r *revocations) add(entry verifier.Revocation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next := map[revocationKey]verifier.Revocation{}
+	now := r.now()
+	if old := r.current.Load(); old != nil {
+		for key, kept := range *old {
+			if kept.Until.After(now) {
+				next[key] = kept
+			}
+		}
+	}
+	key := revocationKey{entry.Kind, entry.Value}
+	if known, ok := next[key]; !ok || known.Until.Before(entry.Until) {
+		next[key] = entry
+	}
+	r.current.Store(&next)
+}
+
+// empty is the common case: nobody was logged out lately.
+func (r *revocations) empty() bool {
+	entries := r.current.Load()
+	return entries == nil || len(*entries) == 0
+}
+
+// hit says whether one of the entries speaks of the value and was made after the session began.
+func (r *revocations) hit(kind verifier.RevocationKind, value string, began time.Time) bool {
+	if r.empty() {
+		return false
+	}
+	entries := r.current.Load()
+	entry, ok := (*entries)[revocationKey{kind, value}]
+	return ok && !began.After(entry.Since)
+}
+
+// Interface guards.
+var (
+	_ StoreModule           = (*MemoryStore)(nil)
+	_ caddyfile.Unmarshaler = (*MemoryStore)(nil)
+)

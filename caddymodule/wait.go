@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/page"
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
+)
+
+// ownTransaction is a transaction that this browser started, or nil. The id says which of this browser's transactions is
+// meant; by itself it opens nothing (TM-076).
+func (v *visitRequest) ownTransaction(id string, binding []byte) *verifier.Transaction {
+	if id == "" {
+		return nil
+	}
+	t, err := v.app.store.Get(v.r.Context(), id)
+	if err != nil || !sameBrowser(t.BindingHash, binding) {
+		return nil
+	}
+	return &t
+}
+
+// queryTransaction is ownTransaction for the pages that name it in their address. Where there is none, one answer serves
+// wrong, missing and foreign alike.
+func (v *visitRequest) queryTransaction() (*verifier.Transaction, bool) {
+	binding, ok := v.boundTo(v.r)
+	if !ok {
+		return nil, false
+	}
+	t, err := v.app.store.Get(v.r.Context(), v.r.URL.Query().Get("t"))
+	if errors.Is(err, verifier.ErrStoreUnavailable) {
+		v.storeProblem(err, "reading a transaction")
+		return nil, true
+	}
+	if err != nil || !sameBrowser(t.BindingHash, binding) {
+		return nil, false
+	}
+	v.vector = t.CorrelationVector
+	return &t, true
+}
+
+// stateOf is what the visitor may know of a transaction: one word of a closed list (TM-077).
+func stateOf(t *verifier.Transaction, now time.Time) string {
+	switch {
+	case t.Status == verifier.StatusCreated && now.After(t.Expires),
+		t.Status == verifier.StatusRetrieved && now.After(t.CallbackDeadline()),
+		t.Status == verifier.StatusVerified && now.After(t.FinishDeadline()):
+		return page.StateExpired
+	}
+	return string(t.Status)
+}
+
+// wait shows the code, or what became of it.
+func (v *visitRequest) wait() {
+	t, found := v.queryTransaction()
+	if t == nil {
+		if !found {
+			v.problem(page.ProblemExpired)
+		}
+		return
+	}
+	gate := v.app.gates.get(t.Gate)
+	if gate == nil {
+		v.problem(page.ProblemExpired)
+		return
+	}
+	if t.DeepLink == "" && t.Status == verifier.StatusCreated { // the service has not answered yet
+		v.problemAfter(page.ProblemBusy, time.Second)
+		return
+	}
+	state := stateOf(t, v.now)
+	if state == page.StateConsumed { // the back button after the way in
+		v.see("/session")
+		return
+	}
+	current, _ := gate.want(t.Requirement.Credential)
+	var others []page.Choice
+	for _, w := range gate.wants {
+		if w.credential != current.credential {
+			others = append(others, v.app.choice(w))
+		}
+	}
+	expiresIn := t.Expires.Sub(v.now)
+	if t.Status == verifier.StatusRetrieved {
+		expiresIn = t.CallbackDeadline().Sub(v.now)
+	}
+	p := page.Wait{
+		Meta: v.meta(), Token: v.formToken(t), Transaction: t.ID, State: state, DeepLink: t.DeepLink,
+		SameDeviceOnly: v.app.Session.SameDeviceOnly, ExpiresIn: max(expiresIn, 0), Others: others,
+		CanRenew: t.Renewals < maxCodes, Reason: string(t.Reason), Destination: v.destination(t.ReturnTo),
+	}
+	if current.credential != nil {
+		p.Choice = v.app.choice(current)
+	}
+	p.StartPath = basePath + gate.startPath(t, v.now)
+	v.app.pages.Wait(v.w, p)
+}
+
+// formToken is the page token for the forms of a transaction's pages.
+func (v *visitRequest) formToken(t *verifier.Transaction) string {
+	return v.sealVisit(visitOf(t, v.now))
+}
+
+func visitOf(t *verifier.Transaction, now time.Time) visit {
+	return visit{
+		Gate: t.Gate, ReturnTo: t.ReturnTo, Made: now.UTC(), Codes: t.Renewals,
+		Vector: t.CorrelationVector, Browser: shortHash(t.BindingHash),
+	}
+}
+
+// startPath leads back to the start page with the same destination.
+func (g *Gate) startPath(t *verifier.Transaction, now time.Time) string {
+	again := visit{Gate: g.id, ReturnTo: t.ReturnTo, Made: now.UTC(), Vector: t.CorrelationVector}
+	return "/start?v=" + g.site.sealVisit(again)
+}
+
+// status is the state as JSON, for pages whose stream does not work.
+func (v *visitRequest) status() {
+	t := v.readable()
+	if t == nil {
+		return
+	}
+	v.privateHeaders("application/json")
+	body, err := json.Marshal(struct {
+		State string `json:"state"`
+		Retry int    `json:"retry"`
+	}{stateOf(t, v.now), 1})
+	if err != nil {
+		return
+	}
+	v.w.Write(body) //nolint:errcheck // the browser has gone
+}
+
+// readable is the transaction for the two endpoints that scripts read; others' scripts and browsers get one answer.
+func (v *visitRequest) readable() *verifier.Transaction {
+	if v.crossSite() {
+		v.problem(page.ProblemForbidden)
+		return nil
+	}
+	t, found := v.queryTransaction()
+	if t == nil && !found {
+		v.privateHeaders("application/json")
+		v.w.WriteHeader(http.StatusNotFound)
+	}
+	return t
+}
+
+// privateHeaders are those of an answer for scripts of our pages only (TM-080, TM-104).
+func (v *visitRequest) privateHeaders(mediaType string) {
+	h := v.w.Header()
+	h.Set("Content-Type", mediaType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Referrer-Policy", "no-referrer")
+}
+
+const (
+	heartbeat    = 14 * time.Second
+	writeTimeout = 10 * time.Second
+)
+
+// events streams the state to the page. It ends with the transaction and with this config, after which the browser comes
+// back by itself and finds the new one (TM-079).
+func (v *visitRequest) events() {
+	t := v.readable()
+	if t == nil {
+		return
+	}
+	if !v.app.limiter.openStream(t.ID) {
+		v.w.Header().Set("Retry-After", "2")
+		v.privateHeaders("application/json")
+		v.w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	defer v.app.limiter.closeStream(t.ID)
+	changes, err := v.app.store.Watch(v.r.Context(), t.ID)
+	if err != nil {
+		v.storeProblem(err, "watching a transaction")
+		return
+	}
+	v.privateHeaders("text/event-stream")
+	v.w.Header().Set("X-Accel-Buffering", "no")
+	stream := http.NewResponseController(v.w)
+	ticker := time.NewTicker(heartbeat)
+	defer ticker.Stop()
+	last := ""
+	for {
+		now := v.app.now()
+		message := ": still here\n\n"
+		if state := stateOf(t, now); state != last {
+			last, message = state, fmt.Sprintf("event: state\ndata: %s\n\n", state)
+		}
+		if !v.send(stream, message) || isLast(last) {
+			return
+		}
+		expiry := time.NewTimer(untilExpiry(t, now))
+		select {
+		case <-v.r.Context().Done():
+			expiry.Stop()
+			return
+		case <-v.app.ctx.Done():
+			expiry.Stop()
+			return
+		case <-ticker.C:
+		case <-expiry.C:
+		case _, open := <-changes:
+			if fresh, err := v.app.store.Get(v.r.Context(), t.ID); err == nil {
+				t = &fresh
+			} else if !open {
+				expiry.Stop()
+				return
+			}
+		}
+		expiry.Stop()
+	}
+}
+
+func (v *visitRequest) send(stream *http.ResponseController, message string) bool {
+	// Not every server knows write deadlines; the heartbeat then finds a dead peer.
+	if err := stream.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return false
+	}
+	if _, err := v.w.Write([]byte(message)); err != nil {
+		return false
+	}
+	if err := stream.Flush(); err != nil {
+		v.log(zapcore.DebugLevel, "status stream", zap.Error(err))
+		return false
+	}
+	return true
+}
+
+// isLast says whether nothing follows that a page needs to hear of.
+func isLast(state string) bool {
+	return state != page.StateCreated && state != page.StateRetrieved
+}
+
+// untilExpiry is when the state changes by the clock alone.
+func untilExpiry(t *verifier.Transaction, now time.Time) time.Duration {
+	deadline := t.Expires
+	if t.Status == verifier.StatusRetrieved {
+		deadline = t.CallbackDeadline()
+	}
+	return max(deadline.Sub(now), 0) + time.Second
+}

@@ -105,7 +105,10 @@ func ParseJWKS(data []byte) (PublicKeys, error) {
 		}
 		keys[kid] = public
 	}
-	return keys, keys.check()
+	if err := keys.check(); err != nil {
+		return nil, err
+	}
+	return keys, nil
 }
 
 // check says whether every key is one that Verify may use.

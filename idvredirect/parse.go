@@ -54,26 +54,41 @@ func parseToken(token string) (rawToken, error) {
 	if len(token) > MaxTokenBytes {
 		return rawToken{}, ErrTooLarge
 	}
-	parts := strings.Split(token, ".")
+	parts := strings.SplitN(token, ".", 4)
 	if len(parts) != 3 {
 		return rawToken{}, ErrMalformed
 	}
-	var decoded [3][]byte
-	for i, part := range parts {
-		// The decoder skips line ends, so that two texts would be one token.
-		if part == "" || strings.ContainsAny(part, "\r\n") {
-			return rawToken{}, ErrMalformed
-		}
-		var err error
-		if decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
-			return rawToken{}, ErrMalformed
-		}
-	}
-	raw := rawToken{signed: token[:len(parts[0])+1+len(parts[1])], signature: decoded[2]}
-	if err := raw.parseHeader(decoded[0]); err != nil {
+	raw := rawToken{signed: token[:len(parts[0])+1+len(parts[1])]}
+	header, err := decodePart(parts[0])
+	if err != nil {
 		return rawToken{}, err
 	}
-	return raw, raw.parseClaims(decoded[1])
+	if err := raw.parseHeader(header); err != nil {
+		return rawToken{}, err
+	}
+	claims, err := decodePart(parts[1])
+	if err != nil {
+		return rawToken{}, err
+	}
+	if err := raw.parseClaims(claims); err != nil {
+		return rawToken{}, err
+	}
+	if raw.signature, err = decodePart(parts[2]); err != nil {
+		return rawToken{}, err
+	}
+	return raw, nil
+}
+
+func decodePart(part string) ([]byte, error) {
+	// The decoder skips line ends, so that two texts would be one token.
+	if strings.ContainsAny(part, "\r\n") {
+		return nil, ErrMalformed
+	}
+	decoded, err := base64.RawURLEncoding.Strict().DecodeString(part)
+	if err != nil || len(decoded) == 0 {
+		return nil, ErrMalformed
+	}
+	return decoded, nil
 }
 
 // parseHeader looks at alg first, so that a foreign algorithm is called one whatever else the header has.
@@ -112,7 +127,8 @@ func (t *rawToken) parseClaims(data []byte) error {
 		return ErrMalformed
 	}
 	for name, value := range members {
-		written, known := knownClaims[strings.ToLower(name)]
+		// There and back, because some letters outside ASCII are capitals of letters within: ſ of s.
+		written, known := knownClaims[strings.ToLower(strings.ToUpper(name))]
 		if known && (name != written || value.Kind() == 'n') {
 			return ErrMalformed
 		}

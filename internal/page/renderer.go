@@ -2,53 +2,147 @@
 
 package page
 
-import "net/http"
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+)
+
+// DefaultColour is the accent colour when [Config.Colour] is empty.
+const DefaultColour = "#1d4ed8"
 
 // Renderer writes the pages. It is safe for concurrent use.
-type Renderer struct{ config Config }
+type Renderer struct {
+	brand        string
+	texts        Messages
+	pages        map[string]*template.Template
+	assets       map[string]asset
+	digest       string
+	logo         picture
+	partnerLogos map[string]picture
+	logger       *slog.Logger
+}
 
-// New checks the configuration, loads the templates and renders each page once.
-func New(config Config) (*Renderer, error) { return &Renderer{config: config}, nil }
+// New checks the configuration, loads texts, templates and pictures, and renders each page once with sample values, so that
+// what is broken stops the configuration and not a visitor.
+func New(config Config) (*Renderer, error) {
+	if config.Colour == "" {
+		config.Colour = DefaultColour
+	}
+	r := &Renderer{brand: config.Brand, logger: config.Logger}
+	if r.logger == nil {
+		r.logger = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if r.texts, err = loadMessages(config.Language, config.TemplatesDir); err != nil {
+		return nil, err
+	}
+	if err := r.loadAssets(config); err != nil {
+		return nil, err
+	}
+	if r.pages, err = loadTemplates(config.TemplatesDir); err != nil {
+		return nil, err
+	}
+	if err := r.renderSamples(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
 
-// Start writes the first page: 200.
-func (r *Renderer) Start(w http.ResponseWriter, p Start) {}
+// frame is what a template sees.
+type frame struct {
+	T         Messages
+	Lang, Dir string
+	Brand     string // may be empty
+	Logo      string // path, may be empty
+	Icon      string
+	Style     string
+	Script    string
+	Meta      Meta // with its defaults filled in
+	Page      any
+}
 
-// Returned writes the first page as seen by a visitor who comes from a partner: 200.
-func (r *Renderer) Returned(w http.ResponseWriter, p Start) {}
+// view is one page before it is rendered.
+type view struct {
+	template string
+	status   int
+	meta     Meta
+	page     any
+}
 
-// Wait writes the page for the transaction's state: 200.
-func (r *Renderer) Wait(w http.ResponseWriter, p Wait) {}
+// complete fills in the defaults of m.
+func (r *Renderer) complete(m Meta) Meta {
+	m.Base = basePath(m.Base)
+	start := m.Base + "/start"
+	if m.StartPath = localPath(m.StartPath, start); len(m.StartPath) <= len(m.Base) || m.StartPath[:len(m.Base)+1] != m.Base+"/" {
+		m.StartPath = start
+	}
+	if m.Site == "" {
+		m.Site = r.brand
+	}
+	if m.Site == "" {
+		m.Site = r.texts["this_site"]
+	}
+	return m
+}
 
-// Refused writes why a presentation was not accepted: 200.
-func (r *Renderer) Refused(w http.ResponseWriter, p Refused) {}
+// execute renders v.
+func (r *Renderer) execute(w io.Writer, v view) error {
+	f := frame{
+		T: r.texts, Lang: r.texts["lang"], Dir: r.texts["dir"], Brand: r.brand,
+		Logo: r.picturePath(v.meta.Base, r.logo), Icon: r.assetPath(v.meta.Base, iconName),
+		Style: r.assetPath(v.meta.Base, styleName), Script: r.assetPath(v.meta.Base, scriptName),
+		Meta: v.meta, Page: v.page,
+	}
+	return r.pages[v.template].ExecuteTemplate(w, layoutTemplate, f)
+}
 
-// Expired writes that the code's time ran out: 200.
-func (r *Renderer) Expired(w http.ResponseWriter, p Expired) {}
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// Onward writes a page that goes on to its target at once: 200.
-func (r *Renderer) Onward(w http.ResponseWriter, p Onward) {}
+// write renders v into memory and sends it, so that a page is whole or is not sent.
+func (r *Renderer) write(w http.ResponseWriter, v view) {
+	body, ok := buffers.Get().(*bytes.Buffer)
+	if !ok {
+		body = new(bytes.Buffer)
+	}
+	defer buffers.Put(body)
+	body.Reset()
 
-// Logout writes the confirmation page: 200.
-func (r *Renderer) Logout(w http.ResponseWriter, p Logout) {}
+	r.setHeaders(w.Header(), &v.meta)
+	if err := r.execute(body, v); err != nil {
+		// Not the error itself: it may quote a value of the view.
+		r.logger.Error("rendering page", "page", v.template)
+		body.Reset()
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprintf(body, "%s\n", r.texts["problem_internal_title"])
+		v.status = http.StatusInternalServerError
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.WriteHeader(v.status)
+	if _, err := w.Write(body.Bytes()); err != nil {
+		r.logger.Debug("writing page", "page", v.template, "error", err)
+	}
+}
 
-// SignedOut writes that the session is over: 200.
-func (r *Renderer) SignedOut(w http.ResponseWriter, p SignedOut) {}
+var errEmptyPage = errors.New("renders nothing")
 
-// Session writes who the visitor is here: 200.
-func (r *Renderer) Session(w http.ResponseWriter, p Session) {}
-
-// Problem writes an error page with its status.
-func (r *Renderer) Problem(w http.ResponseWriter, p Problem) {}
-
-// ServeAsset writes the style sheet, the script or a picture. rest is the undecoded path after Base + "/assets/". It reports
-// false, and has written nothing, when there is no such file.
-func (r *Renderer) ServeAsset(w http.ResponseWriter, rest string) bool { return false }
-
-// TemplateNames lists the files that [Config.TemplatesDir] may hold besides messages.json.
-func TemplateNames() []string { return nil }
-
-// StartReasons lists the words that [Start.Reason] knows.
-func StartReasons() []string { return nil }
-
-// RefusalReasons lists the words that [Refused.Reason] knows.
-func RefusalReasons() []string { return nil }
+// renderSamples renders every page in each of its shapes.
+func (r *Renderer) renderSamples() error {
+	var body bytes.Buffer
+	for _, v := range r.samples() {
+		body.Reset()
+		if err := r.execute(&body, v); err != nil {
+			return fmt.Errorf("rendering template %s: %w", v.template, err)
+		}
+		if len(bytes.TrimSpace(body.Bytes())) == 0 {
+			return fmt.Errorf("rendering template %s: %w", v.template, errEmptyPage)
+		}
+	}
+	return nil
+}

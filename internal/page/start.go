@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package page
+
+import "net/http"
+
+// startPage is [Start] with what its template needs besides.
+type startPage struct {
+	Start
+	Choices   []choiceForm
+	Why       string // the reason, in words; may be empty
+	Several   bool
+	FaceCheck bool // at least one choice asks for it
+	Partners  bool // at least one choice has a partner
+}
+
+// Start writes the first page: 200.
+func (r *Renderer) Start(w http.ResponseWriter, p Start) { r.write(w, r.startView(p)) }
+
+// Returned writes the first page as seen by a visitor who comes from a partner: 200. It is the same whoever comes, and as often
+// as they come; that they come proves nothing (TM-095, TM-096).
+func (r *Renderer) Returned(w http.ResponseWriter, p Start) {
+	p.ReturnedFromPartner = true
+	r.Start(w, p)
+}
+
+func (r *Renderer) startView(p Start) view {
+	p.Meta = r.complete(p.Meta)
+	page := startPage{Start: p, Choices: r.forms(&p.Meta, p.Token, "partner_get", p.Choices), Several: len(p.Choices) > 1}
+	for i := range p.Choices {
+		page.FaceCheck = page.FaceCheck || p.Choices[i].FaceCheck
+		page.Partners = page.Partners || len(p.Choices[i].Partners) > 0
+	}
+	if p.Reason != "" {
+		page.Why = r.texts.firstOf(startReasons[p.Reason], "again")
+	}
+	return view{startTemplate, http.StatusOK, p.Meta, page}
+}

@@ -133,6 +133,9 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("loading matchers: %w", err)
 		}
 	}
+	if err := checkReachable(ctx); err != nil {
+		return err
+	}
 	from, err := siteOrigin(ctx, g.app.publicOrigin)
 	if err != nil {
 		return fmt.Errorf("verified_id: %w", err)

@@ -86,8 +86,7 @@ func siteOrigin(ctx context.Context, public origin) (origin, error) {
 	return parseOrigin("https://"+address, false)
 }
 
-// siteHosts reads the host names of the site being provisioned from the http app. Caddy provisions a server's routes in
-// order and keeps a route's raw handlers until they are loaded, so the first route that still has them is ours.
+// siteHosts reads the host names of the site being provisioned from the http app.
 func siteHosts(ctx context.Context) (hosts []string, port string, tls bool) {
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {
@@ -99,20 +98,18 @@ func siteHosts(ctx context.Context) (hosts []string, port string, tls bool) {
 			port = p
 		}
 	}
-	for _, route := range server.Routes {
-		if len(route.HandlersRaw) == 0 || len(route.Handlers) > 0 {
-			continue
-		}
-		for _, set := range route.MatcherSets {
-			for _, matcher := range set {
-				if names, ok := matcher.(*caddyhttp.MatchHost); ok {
-					for _, name := range *names {
-						hosts = append(hosts, strings.ToLower(name))
-					}
+	route := provisioningRoute(ctx)
+	if route == nil {
+		return nil, port, tls
+	}
+	for _, set := range route.MatcherSets {
+		for _, matcher := range set {
+			if names, ok := matcher.(*caddyhttp.MatchHost); ok {
+				for _, name := range *names {
+					hosts = append(hosts, strings.ToLower(name))
 				}
 			}
 		}
-		break
 	}
 	for _, host := range hosts {
 		if strings.ContainsAny(host, "*{") {

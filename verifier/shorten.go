@@ -32,7 +32,8 @@ type shortener struct {
 	limit  int64
 	err    error // what ended the input, other than its end
 
-	in, buffer []byte
+	buffer   []byte
+	pos, end int // of what is left in the buffer
 
 	inString bool
 	dropping bool // the rest of this string
@@ -53,9 +54,9 @@ func (s *shortener) Read(out []byte) (int, error) {
 		if s.err != nil {
 			return 0, s.err
 		}
-		if len(s.in) == 0 {
+		if s.pos == s.end {
 			n, err := s.source.Read(s.buffer)
-			s.in = s.buffer[:n]
+			s.pos, s.end = 0, n
 			if s.read += int64(n); s.read > s.limit {
 				s.err = fmt.Errorf("%w: body is longer than %d bytes", ErrMalformedCallback, s.limit)
 				return 0, s.err
@@ -73,14 +74,14 @@ func (s *shortener) Read(out []byte) (int, error) {
 	}
 }
 
-// pass copies what may pass from in to out, until one of them is used up.
+// pass copies what may pass from the buffer to out, until one of them is used up.
 func (s *shortener) pass(out []byte) (n int) {
-	for len(s.in) > 0 && n < len(out) {
+	for s.pos < s.end && n < len(out) {
 		if s.dropping {
 			s.drop()
 			continue
 		}
-		c := s.in[0]
+		c := s.buffer[s.pos]
 		if s.inString {
 			if s.length >= maxStringBytes && s.atBoundary(c) && c != '"' {
 				s.dropping = true
@@ -88,7 +89,7 @@ func (s *shortener) pass(out []byte) (n int) {
 			}
 			s.stringByte(c)
 		} else if !s.outsideByte(c) {
-			s.in = s.in[1:]
+			s.pos++
 			continue
 		}
 		if s.err != nil {
@@ -96,7 +97,7 @@ func (s *shortener) pass(out []byte) (n int) {
 		}
 		out[n] = c
 		n++
-		s.in = s.in[1:]
+		s.pos++
 	}
 	return n
 }
@@ -105,22 +106,21 @@ func (s *shortener) pass(out []byte) (n int) {
 func (s *shortener) drop() {
 	if s.escape != 0 {
 		s.escape = 0
-		s.in = s.in[1:]
+		s.pos++
 		return
 	}
-	end := bytes.IndexByte(s.in, '"')
+	rest := s.buffer[s.pos:s.end]
+	end := bytes.IndexByte(rest, '"')
+	s.dropping = end < 0
 	if end < 0 {
-		end = len(s.in)
+		end = len(rest)
 	}
-	if backslash := bytes.IndexByte(s.in[:end], '\\'); backslash >= 0 {
-		s.escape = 1
-		s.in = s.in[backslash+1:]
-		return
+	if backslash := bytes.IndexByte(rest[:end], '\\'); backslash >= 0 {
+		// Whatever follows the backslash is skipped first, a quote as well.
+		s.escape, s.dropping = 1, true
+		end = backslash + 1
 	}
-	if end < len(s.in) {
-		s.dropping = false
-	}
-	s.in = s.in[end:]
+	s.pos += end
 }
 
 // atBoundary says whether a character begins with c, and none that belongs to the one before.

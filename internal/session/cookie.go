@@ -74,18 +74,20 @@ func hasCookie(line string, match func(name string) bool) bool {
 func withoutCookies(line string, match func(name string) bool) string {
 	var b strings.Builder
 	b.Grow(len(line))
-	first := true
+	kept, dropped := 0, 0
 	for pair := range strings.SplitSeq(line, ";") {
-		switch {
-		case match(cookieName(pair)):
+		if match(cookieName(pair)) {
+			dropped++
 			continue
-		case first:
-			pair = strings.TrimLeft(pair, " ")
-			first = false
-		default:
+		}
+		switch {
+		case kept > 0:
 			b.WriteByte(';')
+		case dropped > 0:
+			pair = strings.TrimLeft(pair, " ")
 		}
 		b.WriteString(pair)
+		kept++
 	}
 	return b.String()
 }

@@ -60,21 +60,29 @@ func (s *Sealer) Seal(plain []byte, ad string) string {
 // Open returns what was sealed. Every failure is [ErrNotOpened], and takes the same time whether the key is unknown or the
 // text was changed (TM-024, TM-028).
 func (s *Sealer) Open(sealed, ad string) ([]byte, error) {
+	size := encoding.DecodedLen(len(sealed)) - SealOverhead
+	if size < 0 {
+		return nil, ErrNotOpened
+	}
+	return s.appendOpen(make([]byte, 0, size), sealed, ad)
+}
+
+// appendOpen appends what was sealed to dst.
+func (s *Sealer) appendOpen(dst []byte, sealed, ad string) ([]byte, error) {
 	// A text of 4n+1 characters is not base64. This also bars line breaks, which the decoder skips: either the length is
 	// now impossible, or the decoder returns fewer bytes than the length demands.
 	size := encoding.DecodedLen(len(sealed))
 	if size < SealOverhead || len(sealed)%4 == 1 {
 		return nil, ErrNotOpened
 	}
-	// One buffer for the decoded text, the plain text, which must not overlap it, and the associated data.
-	plainSize := size - SealOverhead
-	buf := make([]byte, size+plainSize+s.adSize(ad))
-	if n, err := encoding.Decode(buf[:size], []byte(sealed)); err != nil || n != size || buf[0] != sealVersion {
+	scratch := getScratch(size + s.adSize(ad))
+	defer scratch.put()
+	buf := scratch.b[:size]
+	if n, err := encoding.Decode(buf, []byte(sealed)); err != nil || n != size || buf[0] != sealVersion {
 		return nil, ErrNotOpened
 	}
 	key, known := s.keyFor(keyID(buf[1:headerSize]))
-	ciphertext, rest := buf[headerSize:size], buf[size:]
-	plain, err := key.aead.Open(rest[:0:plainSize], nil, ciphertext, key.appendAD(rest[plainSize:plainSize], ad))
+	plain, err := key.aead.Open(dst, nil, buf[headerSize:], key.appendAD(buf[size:size], ad))
 	if err != nil || !known {
 		return nil, ErrNotOpened
 	}

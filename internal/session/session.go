@@ -27,6 +27,30 @@ type Session struct {
 	Presentations []verifier.Presentation
 }
 
+// SealSession returns the session as the value of a cookie. See [Sealer.Seal] for ad.
+func (s *Sealer) SealSession(v *Session, ad string) string {
+	plain := getScratch(MaxCookie)
+	defer plain.putSecret()
+	plain.b = v.AppendBinary(plain.b)
+	return s.Seal(plain.b, ad)
+}
+
+// OpenSession returns the session in the value of a cookie. It is [Sealer.Open] and [Decode] with one copy less. Errors are
+// [ErrNotOpened], also for a value that no cookie of ours can have, and [ErrMalformed]; for the visitor both mean no session
+// (TM-028).
+func (s *Sealer) OpenSession(sealed, ad string) (*Session, error) {
+	if len(sealed) > MaxCookie {
+		return nil, ErrNotOpened
+	}
+	scratch := getScratch(len(sealed))
+	defer scratch.putSecret()
+	plain, err := s.appendOpen(scratch.b, sealed, ad)
+	if err != nil {
+		return nil, err
+	}
+	return Decode(plain)
+}
+
 // skew is how far the clocks of two nodes may be apart.
 const skew = time.Minute
 

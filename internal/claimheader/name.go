@@ -28,6 +28,7 @@ var reserved = map[string]string{
 	"via":                 routes,
 	"forwarded":           routes,
 	"x-forwarded":         routes,
+	"x-forwarded-for":     routes,
 }
 
 const (

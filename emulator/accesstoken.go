@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
@@ -27,19 +28,20 @@ type accessTokenClaims struct {
 	TID   string   `json:"tid"`
 }
 
-// newTokenKey makes the RSA key of the token endpoint. It is made at the first token only, because it takes a while.
-func newTokenKey() (*rsa.PrivateKey, error) {
+// tokenKey is the RSA key of every token endpoint of this process, made when the first token is wanted: making one
+// takes longer than a whole test. Emulators know their own tokens by the issuer.
+var tokenKey = sync.OnceValues(func() (*rsa.PrivateKey, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, fmt.Errorf("making token key: %w", err)
 	}
 	return key, nil
-}
+})
 
 func (e *Emulator) tokenIssuer(tenant string) string { return e.cfg.TokenURL + "/" + tenant + "/" }
 
 func (e *Emulator) mintAccessToken(client *Client, asserted bool) (string, error) {
-	key, err := e.tokenKey()
+	key, err := tokenKey()
 	if err != nil {
 		return "", err
 	}
@@ -72,7 +74,7 @@ func (e *Emulator) authorize(r *http.Request, role string) (tenant string, err e
 	if !strings.EqualFold(scheme, "Bearer") || raw == "" {
 		return "", unauthorized("Access token is missing")
 	}
-	key, err := e.tokenKey()
+	key, err := tokenKey()
 	if err != nil {
 		return "", err
 	}
@@ -109,7 +111,7 @@ func noAcceptableRoles(roles ...string) string {
 
 // serveTokenKeys publishes the key that signs access tokens.
 func (e *Emulator) serveTokenKeys(w http.ResponseWriter, _ *http.Request) error {
-	key, err := e.tokenKey()
+	key, err := tokenKey()
 	if err != nil {
 		return err
 	}

@@ -152,9 +152,10 @@ func (e *Emulator) callBack(r *request, body callbackBody) RecordedCallback {
 
 // DeliverHeld sends the callbacks that a fault held back, oldest first, and returns what became of them.
 func (e *Emulator) DeliverHeld() []RecordedCallback {
-	var sent []RecordedCallback
-	for _, m := range e.held.take(func(message) bool { return true }) {
-		sent = append(sent, e.send(m))
+	held := e.held.take(func(message) bool { return true })
+	sent := make([]RecordedCallback, len(held))
+	for i, m := range held {
+		sent[i] = e.send(m)
 	}
 	return sent
 }

@@ -20,7 +20,7 @@
 //
 // # It cannot be mistaken for the real one
 //
-// Every answer has the header X-Verified-ID-Emulator. DIDs, linked domains and tenant domains must be reserved names
+// Every answer has the header X-Verified-Id-Emulator. DIDs, linked domains and tenant domains must be reserved names
 // (RFC 2606); real ones are refused in the configuration and in requests. Unless Config.AllowNonLoopback is set, it
 // answers and calls this machine only. The pages that people see are in the packages beside this one.
 //

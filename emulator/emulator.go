@@ -4,7 +4,6 @@ package emulator
 
 import (
 	"context"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,12 +17,11 @@ import (
 // Emulator is one running Request Service with its token endpoint, issuers and wallets. Everything lives in memory;
 // keys are made afresh by each [New]. It is safe for concurrent use. End it with [Emulator.Close].
 type Emulator struct {
-	cfg      Config
-	log      *slog.Logger
-	rand     *random
-	client   *http.Client
-	ca       *CA
-	tokenKey func() (*rsa.PrivateKey, error)
+	cfg    Config
+	log    *slog.Logger
+	rand   *random
+	client *http.Client
+	ca     *CA
 
 	cast        []*authority          // those of the configuration, in its order
 	authorities map[string]*authority // by DID, the Face Check's own included
@@ -54,7 +52,6 @@ func New(cfg Config) (*Emulator, error) {
 	}
 	e := &Emulator{
 		cfg: cfg, log: cfg.Logger, rand: &random{source: cfg.Rand}, client: callbackClient(cfg.HTTPClient),
-		tokenKey:    sync.OnceValues(newTokenKey),
 		authorities: make(map[string]*authority), contracts: make(map[string]*Contract),
 		issued: make(map[string]statusBit),
 	}

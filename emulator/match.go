@@ -116,8 +116,9 @@ func (f descriptorField) fits(card Card) bool {
 
 // textsOf is the inverse of [anyOf]. Any other pattern comes back as it is.
 func textsOf(pattern string) []string {
-	inner, ok := strings.CutPrefix(pattern, "^(?:")
-	if inner, ok = strings.CutSuffix(inner, ")$"); !ok {
+	inner, begins := strings.CutPrefix(pattern, "^(?:")
+	inner, ends := strings.CutSuffix(inner, ")$")
+	if !begins || !ends {
 		return []string{pattern}
 	}
 	var texts []string

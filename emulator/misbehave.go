@@ -104,6 +104,7 @@ func (o *Offer) plan(misbehave Misbehaviour) *plan {
 		p.kid = p.did + "#unknown"
 	case WrongIssuer:
 		p.issuer = "https://self-issued.example/v2"
+	default: // the others change cards, signatures or the set of presentations
 	}
 	return p
 }

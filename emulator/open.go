@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -73,7 +74,7 @@ func (w *Wallet) Open(ctx context.Context, link string) (*Offer, error) {
 // fetchRequest returns the signed request behind a link.
 func (w *Wallet) fetchRequest(ctx context.Context, link string) (string, error) {
 	u, err := url.Parse(strings.TrimSpace(link))
-	if err != nil || !(u.Scheme == "openid-vc" || u.Scheme == "openid" && u.Host == "vc") {
+	if err != nil || u.Scheme != "openid-vc" && (u.Scheme != "openid" || u.Host != "vc") {
 		return "", fmt.Errorf("%w: it does not begin with openid-vc://", ErrBadLink)
 	}
 	query := u.Query()
@@ -100,9 +101,7 @@ func (w *Wallet) get(ctx context.Context, target string, header http.Header) ([]
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNetwork, err)
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	status, body, _, err := w.do(req)
 	switch {
 	case err != nil:

@@ -49,7 +49,7 @@ func DecodePhoto(claim string) ([]byte, error) {
 }
 
 func drawPortrait(seed int) []byte {
-	pick := func(from []color.RGBA, shift int) color.RGBA { return from[uint(seed>>shift)%uint(len(from))] } //nolint:gosec // any wrap-around is as good a face
+	pick := func(from []color.RGBA, shift int) color.RGBA { return from[uint(seed>>shift)%uint(len(from))] }
 	skin, hair, shirt := pick(skins, 0), pick(hairs, 1), pick(shirts, 2)
 	picture := image.NewRGBA(image.Rect(0, 0, portraitSize, portraitSize))
 	ellipse := func(cx, cy, rx, ry int, c color.RGBA) {

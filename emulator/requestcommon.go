@@ -113,7 +113,7 @@ func (e *Emulator) callbackProblem(raw string) string {
 		return "it must not hold credentials or a fragment."
 	case u.Scheme == "http" && isLoopback(u.Hostname()):
 		return ""
-	case u.Scheme != "https" && !(u.Scheme == "http" && e.cfg.AllowNonLoopback):
+	case u.Scheme == "http" && !e.cfg.AllowNonLoopback:
 		return "it must use https, or http towards this machine."
 	case !e.cfg.AllowNonLoopback && !isLoopback(u.Hostname()):
 		return "the emulator calls back this machine only."

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -127,12 +128,7 @@ func (r *request) endAnswer(final bool) {
 func (r *request) knowsNonce(nonce string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, known := range r.nonces {
-		if known == nonce {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.nonces, nonce)
 }
 
 // createdAnswer is the 201 of both request APIs.

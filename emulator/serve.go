@@ -13,7 +13,7 @@ import (
 
 const (
 	// MarkHeader is on every answer of the emulator, with the value 1. The real service never sends it.
-	MarkHeader = "X-Verified-ID-Emulator"
+	MarkHeader = "X-Verified-Id-Emulator"
 
 	maxAPIBody    = 1 << 20  // documented for issuance; above it the service answers 400
 	maxWalletBody = 10 << 20 // cards with photos, wrapped twice
@@ -94,8 +94,7 @@ func (e *Emulator) endpoint(method string, api API, maxBody int64, fn handlerFun
 			e.log.Debug("request answered", "api", api, "method", r.Method, "status", answer.status)
 		}()
 		if err != nil {
-			var tooLarge *http.MaxBytesError
-			if errors.As(err, &tooLarge) {
+			if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 				e.writeError(answer, badField("", "The request body is too large."))
 			}
 			return
@@ -107,8 +106,8 @@ func (e *Emulator) endpoint(method string, api API, maxBody int64, fn handlerFun
 				e.writeError(w, &serviceError{status: http.StatusMethodNotAllowed})
 				return
 			}
-			var failure *serviceError
-			if err := fn(w, r); errors.As(err, &failure) {
+			err := fn(w, r)
+			if failure, ok := errors.AsType[*serviceError](err); ok {
 				e.writeError(w, failure)
 			} else if err != nil {
 				e.log.Error("serving request failed", "api", api, "error", err)

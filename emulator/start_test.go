@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -131,9 +132,10 @@ func (p *relyingParty) callbacks() []received {
 
 // statuses lists requestStatus of what came, in order.
 func (p *relyingParty) statuses() string {
-	var all []string
-	for _, r := range p.callbacks() {
-		all = append(all, text(r.body, "requestStatus"))
+	got := p.callbacks()
+	all := make([]string, len(got))
+	for i, r := range got {
+		all[i] = text(r.body, "requestStatus")
 	}
 	return strings.Join(all, " ")
 }
@@ -179,9 +181,7 @@ func (w *world) do(client *http.Client, method, target string, header http.Heade
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	resp, err := client.Do(req)
 	if err != nil {
 		w.t.Fatalf("%s %s: %v", method, target, err)

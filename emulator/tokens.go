@@ -111,7 +111,7 @@ func (e *Emulator) grant(r *http.Request) (string, *tokenError) {
 
 // checkScope takes the one scope of the Request Service, with the OpenID scopes that MSAL adds.
 func checkScope(scope string) *tokenError {
-	for _, part := range strings.Fields(scope) {
+	for part := range strings.FieldsSeq(scope) {
 		switch {
 		case part == requestScope || part == "openid" || part == "offline_access" || part == "profile":
 		case !strings.HasSuffix(part, "/.default"):

@@ -19,7 +19,7 @@ const (
 
 // CallbackStatusHeader is on the service's answer to the wallet and holds the HTTP status that the relying party
 // answered to the callback. The real service has no such header; the wallet page shows it.
-const CallbackStatusHeader = "X-Verified-ID-Emulator-Callback-Status"
+const CallbackStatusHeader = "X-Verified-Id-Emulator-Callback-Status"
 
 // verifyPresentation takes the wallet's answer, judges it, tells the relying party and only then answers the wallet.
 func (e *Emulator) verifyPresentation(w http.ResponseWriter, r *http.Request) error {

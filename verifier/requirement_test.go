@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verifier_test
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
+)
+
+// fullRequirement has every field set.
+func fullRequirement() verifier.Requirement {
+	want := newEvaluation().want
+	want.AllowRevoked, want.AllowMissingStatus = true, true
+	want.Purpose = "Open payroll"
+	return want
+}
+
+// TM-048 and more: what could accept somebody by mistake, or nobody ever, does not come to life.
+func TestUnsafeRequirementIsRefused(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 1025)
+	many := slices.Repeat([]string{"x"}, 257)
+	tests := []struct {
+		name  string
+		spoil func(r *verifier.Requirement)
+	}{
+		{"no credential name", func(r *verifier.Requirement) { r.Credential = "" }},
+		{"no type", func(r *verifier.Requirement) { r.Type = "" }},
+		{"type of every credential", func(r *verifier.Requirement) { r.Type = "VerifiableCredential" }},
+		{"type with control character", func(r *verifier.Requirement) { r.Type = "Verified\nEmployee" }},
+		{"type invalid UTF-8", func(r *verifier.Requirement) { r.Type = "\xff" }},
+		{"type too long", func(r *verifier.Requirement) { r.Type = long }},
+		{"purpose with control character", func(r *verifier.Requirement) { r.Purpose = "a\x1b[31m" }},
+		{"purpose with text direction", func(r *verifier.Requirement) { r.Purpose = "a\u202eb" }},
+		{"purpose with line separator", func(r *verifier.Requirement) { r.Purpose = "a\u2028b" }},
+		{"negative age", func(r *verifier.Requirement) { r.MaxCredentialAge = -1 }},
+		{"no issuers", func(r *verifier.Requirement) { r.AcceptedIssuers = nil }},
+		{"empty issuers", func(r *verifier.Requirement) { r.AcceptedIssuers = []string{} }},
+		{"empty issuer", func(r *verifier.Requirement) { r.AcceptedIssuers = []string{""} }},
+		{"any issuer", func(r *verifier.Requirement) { r.AcceptedIssuers = []string{"*"} }},
+		{"issuer twice", func(r *verifier.Requirement) { r.AcceptedIssuers = []string{"did:web:a", "did:web:a"} }},
+		{"too many issuers", func(r *verifier.Requirement) { r.AcceptedIssuers = many }},
+		{"issuer URL", func(r *verifier.Requirement) { r.AcceptedIssuers = []string{"https://a.example"} }},
+		{"issuer without ID", func(r *verifier.Requirement) { r.AcceptedIssuers = []string{"did:web:"} }},
+		{"issuer without method", func(r *verifier.Requirement) { r.AcceptedIssuers = []string{"did::a"} }},
+		{"issuer with upper-case method", func(r *verifier.Requirement) { r.AcceptedIssuers = []string{"did:Web:a"} }},
+		{"issuer with fragment", func(r *verifier.Requirement) { r.AcceptedIssuers = []string{"did:web:a#k"} }},
+		{"issuer with path", func(r *verifier.Requirement) { r.AcceptedIssuers = []string{"did:web:a/b"} }},
+		{"issuer ending in colon", func(r *verifier.Requirement) { r.AcceptedIssuers = []string{"did:web:a:"} }},
+		{"issuer too long", func(r *verifier.Requirement) { r.AcceptedIssuers = []string{"did:web:" + long} }},
+		{"no photo claim", func(r *verifier.Requirement) { r.FaceCheck = &verifier.FaceCheckRequirement{Threshold: 70} }},
+		{"threshold 49", func(r *verifier.Requirement) { r.FaceCheck = &verifier.FaceCheckRequirement{SourcePhotoClaim: "p", Threshold: 49} }},
+		{"threshold 101", func(r *verifier.Requirement) { r.FaceCheck = &verifier.FaceCheckRequirement{SourcePhotoClaim: "p", Threshold: 101} }},
+		{"linked domain skipped and listed", func(r *verifier.Requirement) { r.SkipLinkedDomainCheck = true }},
+		{"linked domain URL", func(r *verifier.Requirement) { r.LinkedDomains = []string{"https://a.example"} }},
+		{"linked domain upper case", func(r *verifier.Requirement) { r.LinkedDomains = []string{"A.example"} }},
+		{"linked domain with dot", func(r *verifier.Requirement) { r.LinkedDomains = []string{"a.example."} }},
+		{"linked domain with hyphen", func(r *verifier.Requirement) { r.LinkedDomains = []string{"a-.example"} }},
+		{"linked domain with long label", func(r *verifier.Requirement) { r.LinkedDomains = []string{strings.Repeat("a", 64) + ".example"} }},
+		{"linked domain too long", func(r *verifier.Requirement) { r.LinkedDomains = []string{strings.Repeat("a.", 127) + "a"} }},
+		{"linked domain empty", func(r *verifier.Requirement) { r.LinkedDomains = []string{""} }},
+		{"linked domain wildcard", func(r *verifier.Requirement) { r.LinkedDomains = []string{"*.example"} }},
+		{"too many linked domains", func(r *verifier.Requirement) { r.LinkedDomains = many }},
+		{"constraint without claim", func(r *verifier.Requirement) { r.Constraints = []verifier.Constraint{{Contains: "x"}} }},
+		{"constraint without operator", func(r *verifier.Requirement) { r.Constraints = []verifier.Constraint{{ClaimName: "a"}} }},
+		{"constraint with two operators", func(r *verifier.Requirement) {
+			r.Constraints = []verifier.Constraint{{ClaimName: "a", Contains: "x", StartsWith: "x"}}
+		}},
+		{"constraint with empty value", func(r *verifier.Requirement) {
+			r.Constraints = []verifier.Constraint{{ClaimName: "a", Values: []string{""}}}
+		}},
+		{"constraint too long", func(r *verifier.Requirement) { r.Constraints = []verifier.Constraint{{ClaimName: "a", Contains: long}} }},
+		{"constraint on photo", func(r *verifier.Requirement) {
+			r.Constraints = []verifier.Constraint{{ClaimName: "portrait", Contains: "x"}}
+		}},
+		{"too many constraints", func(r *verifier.Requirement) {
+			r.Constraints = slices.Repeat([]verifier.Constraint{{ClaimName: "a", Contains: "x"}}, 257)
+		}},
+		{"too many values", func(r *verifier.Requirement) { r.Constraints = []verifier.Constraint{{ClaimName: "a", Values: many}} }},
+		{"required claim without name", func(r *verifier.Requirement) { r.RequiredClaims = []verifier.RequiredClaim{{Values: []string{"x"}}} }},
+		{"required claim without values", func(r *verifier.Requirement) { r.RequiredClaims = []verifier.RequiredClaim{{Claim: "a"}} }},
+		{"required claim with empty value", func(r *verifier.Requirement) {
+			r.RequiredClaims = []verifier.RequiredClaim{{Claim: "a", Values: []string{"x", ""}}}
+		}},
+		{"required claim is photo", func(r *verifier.Requirement) {
+			r.RequiredClaims = []verifier.RequiredClaim{{Claim: "portrait", Values: []string{"x"}}}
+		}},
+		{"photo kept", func(r *verifier.Requirement) { r.Keep = []string{"portrait"} }},
+		{"empty name kept", func(r *verifier.Requirement) { r.Keep = []string{""} }},
+		{"too many kept", func(r *verifier.Requirement) { r.Keep = many }},
+	}
+	if err := fullRequirement().Validate(); err != nil {
+		t.Fatalf("Validate of the full requirement: %v", err)
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := fullRequirement()
+			test.spoil(&r)
+			if err := r.Validate(); !errors.Is(err, verifier.ErrInvalidRequirement) {
+				t.Errorf("Validate = %v, want %v", err, verifier.ErrInvalidRequirement)
+			}
+		})
+	}
+}
+
+// What the service leaves open by default is closed explicitly. TM-048.
+func TestRequestedCredentialLeavesNothingOpen(t *testing.T) {
+	t.Parallel()
+	b, err := json.Marshal(employeeRequirement().RequestedCredential())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"type":"VerifiedEmployee","acceptedIssuers":["did:web:verifiedid.contoso.example"],` +
+		`"configuration":{"validation":{"allowRevoked":false,"validateLinkedDomain":true}}}`
+	if string(b) != want {
+		t.Errorf("request = %s\nwant %s", b, want)
+	}
+
+	got := fullRequirement().RequestedCredential()
+	expected := verifier.RequestedCredential{
+		Type: "VerifiedIdentity", Purpose: "Open payroll", AcceptedIssuers: []string{"did:web:did.fabrikam-idv.example"},
+		Configuration: verifier.Configuration{Validation: verifier.Validation{
+			AllowRevoked: true, ValidateLinkedDomain: true,
+			FaceCheck: &verifier.FaceCheck{SourcePhotoClaimName: "portrait", MatchConfidenceThreshold: 70},
+		}},
+		Constraints: newEvaluation().want.Constraints,
+	}
+	if diff := cmp.Diff(expected, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+
+	skipped := employeeRequirement()
+	skipped.SkipLinkedDomainCheck = true
+	if skipped.RequestedCredential().Configuration.Validation.ValidateLinkedDomain {
+		t.Error("the linked domain is validated although that is skipped")
+	}
+}
+
+// Every recorded request is what our types make of it: no field is lost, none is added.
+func TestRequestTypesHoldEveryDocumentedField(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", "-all-fields", "-constraints", "-facecheck", "-multiple"} {
+		body := readFile(t, "presentation-request"+name+".json")
+		var request verifier.PresentationRequest
+		if err := json.Unmarshal(body, &request); err != nil {
+			t.Fatal(err)
+		}
+		again, err := json.Marshal(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, got any
+		if err := errors.Join(json.Unmarshal(body, &want), json.Unmarshal(again, &got)); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("presentation-request%s.json, -want +got:\n%s", name, diff)
+		}
+	}
+}
+
+func TestNeededClaims(t *testing.T) {
+	t.Parallel()
+	needed := fullRequirement().NeededClaims()
+	for name, want := range map[string]bool{
+		"fullName": true, "country": true, "mail": true, "portrait": false, "dateOfBirth": false, "Mail": false, "": false,
+	} {
+		if needed(name) != want {
+			t.Errorf("needed(%q) = %v", name, !want)
+		}
+	}
+}
+
+// eachChange calls fn with requirements that differ from full in one field each; a field without an entry fails the test, so
+// that no new one is forgotten in a hash.
+func eachChange(t *testing.T, fn func(field string, changed verifier.Requirement)) {
+	t.Helper()
+	changes := map[string]func(r *verifier.Requirement){
+		"Credential":      func(r *verifier.Requirement) { r.Credential = "other" },
+		"Type":            func(r *verifier.Requirement) { r.Type = "Other" },
+		"AcceptedIssuers": func(r *verifier.Requirement) { r.AcceptedIssuers = []string{"did:web:other.example"} },
+		"FaceCheck":       func(r *verifier.Requirement) { r.FaceCheck = nil },
+		"FaceCheck.SourcePhotoClaim": func(r *verifier.Requirement) {
+			r.FaceCheck = &verifier.FaceCheckRequirement{SourcePhotoClaim: "photo", Threshold: 70}
+		},
+		"FaceCheck.Threshold": func(r *verifier.Requirement) {
+			r.FaceCheck = &verifier.FaceCheckRequirement{SourcePhotoClaim: "portrait", Threshold: 71}
+		},
+		"SkipLinkedDomainCheck": func(r *verifier.Requirement) { r.SkipLinkedDomainCheck = true },
+		"LinkedDomains":         func(r *verifier.Requirement) { r.LinkedDomains = nil },
+		"AllowRevoked":          func(r *verifier.Requirement) { r.AllowRevoked = false },
+		"AllowMissingStatus":    func(r *verifier.Requirement) { r.AllowMissingStatus = false },
+		"MaxCredentialAge":      func(r *verifier.Requirement) { r.MaxCredentialAge++ },
+		"Constraints":           func(r *verifier.Requirement) { r.Constraints = r.Constraints[:1] },
+		"RequiredClaims":        func(r *verifier.Requirement) { r.RequiredClaims = nil },
+		"Keep":                  func(r *verifier.Requirement) { r.Keep = []string{"other"} },
+		"Purpose":               func(r *verifier.Requirement) { r.Purpose = "other" },
+	}
+	for field := range reflect.TypeFor[verifier.Requirement]().Fields() {
+		if changes[field.Name] == nil {
+			t.Errorf("field %s has no entry", field.Name)
+		}
+	}
+	for field, change := range changes {
+		changed := fullRequirement()
+		change(&changed)
+		fn(field, changed)
+	}
+}
+
+// A transaction started on other terms than those of now is dead, whatever the difference. TM-074.
+func TestFingerprintCoversEverything(t *testing.T) {
+	t.Parallel()
+	want := fullRequirement().Fingerprint()
+	if len(want) != 22 {
+		t.Errorf("Fingerprint = %q", want)
+	}
+	eachChange(t, func(field string, changed verifier.Requirement) {
+		if changed.Fingerprint() == want {
+			t.Errorf("a change of %s is not noticed", field)
+		}
+	})
+	b, err := json.Marshal(fullRequirement())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stored verifier.Requirement
+	if err := json.Unmarshal(b, &stored); err != nil || stored.Fingerprint() != want {
+		t.Errorf("a stored requirement has another fingerprint (%v)", err)
+	}
+}
+
+// The policy covers exactly what a presentation cannot be asked again.
+func TestPolicyCoversWhatCannotBeCheckedLater(t *testing.T) {
+	t.Parallel()
+	want := fullRequirement().Policy()
+	if len(want) != 16 {
+		t.Errorf("Policy = %q", want)
+	}
+	live := []string{"Credential", "AcceptedIssuers", "FaceCheck.Threshold", "RequiredClaims", "Keep", "Purpose"}
+	eachChange(t, func(field string, changed verifier.Requirement) {
+		if same := changed.Policy() == want; same != slices.Contains(live, field) {
+			t.Errorf("same policy after a change of %s: %v", field, same)
+		}
+	})
+}
+
+// Hashes outlive processes: sessions hold them. A change of this value makes every visitor present again.
+func TestHashesAreStable(t *testing.T) {
+	t.Parallel()
+	r := fullRequirement()
+	if got, want := r.Policy(), "wVe1Ih3wmaFvrkUJ"; got != want {
+		t.Errorf("Policy = %q, want %q", got, want)
+	}
+	if got, want := r.Fingerprint(), "ZZzUo1BwMoCBDJ83JfQJoA"; got != want {
+		t.Errorf("Fingerprint = %q, want %q", got, want)
+	}
+}
+
+// Values moved from one field or entry to the next must not hash the same.
+func TestHashesKeepFieldsApart(t *testing.T) {
+	t.Parallel()
+	seen := map[string]int{}
+	for i, change := range []func(r *verifier.Requirement){
+		func(r *verifier.Requirement) { r.LinkedDomains = []string{"a", "b"} },
+		func(r *verifier.Requirement) { r.LinkedDomains = []string{"ab"} },
+		func(r *verifier.Requirement) { r.Constraints = []verifier.Constraint{{ClaimName: "a", Values: []string{"x", "y"}}} },
+		func(r *verifier.Requirement) {
+			r.Constraints = []verifier.Constraint{{ClaimName: "a", Values: []string{"x"}}, {ClaimName: "a", Values: []string{"y"}}}
+		},
+		func(r *verifier.Requirement) { r.Constraints = []verifier.Constraint{{ClaimName: "a", Contains: "x"}} },
+		func(r *verifier.Requirement) { r.Constraints = []verifier.Constraint{{ClaimName: "a", StartsWith: "x"}} },
+		func(r *verifier.Requirement) { r.Constraints = []verifier.Constraint{{ClaimName: "ax", Values: []string{"x"}}} },
+	} {
+		r := employeeRequirement()
+		change(&r)
+		if other, twice := seen[r.Policy()]; twice {
+			t.Errorf("requirements %d and %d have one policy", other, i)
+		}
+		seen[r.Policy()] = i
+	}
+}
+
+// A route that binds the visitor to a principal sends the name as a constraint and requires it exactly. The constraint adds
+// nothing then, and one presentation serves routes with and without it.
+func TestBindingDoesNotSplitThePolicy(t *testing.T) {
+	t.Parallel()
+	bind := func(claim string, constraint verifier.Constraint, required ...string) verifier.Requirement {
+		r := employeeRequirement()
+		r.Constraints = []verifier.Constraint{constraint}
+		if required != nil {
+			r.RequiredClaims = []verifier.RequiredClaim{{Claim: claim, Values: required}}
+		}
+		return r
+	}
+	plain := employeeRequirement().Policy()
+	ana := verifier.Constraint{ClaimName: "mail", Values: []string{"ana@contoso.example"}}
+	tests := []struct {
+		name        string
+		requirement verifier.Requirement
+		same        bool
+	}{
+		{"constraint and requirement", bind("mail", ana, "ana@contoso.example"), true},
+		{"requirement in other case", bind("mail", ana, "ANA@contoso.example"), true},
+		{"constraint alone", bind("mail", ana), false},
+		{"requirement of other claim", bind("name", ana, "ana@contoso.example"), false},
+		{"requirement allows more", bind("mail", ana, "ana@contoso.example", "eve@contoso.example"), false},
+		{"implied by contains", bind("mail", verifier.Constraint{ClaimName: "mail", Contains: "@contoso"}, "a@contoso.example"), true},
+		{"not implied by contains", bind("mail", verifier.Constraint{ClaimName: "mail", Contains: "@contoso"}, "a@evil.example"), false},
+	}
+	for _, test := range tests {
+		if same := test.requirement.Policy() == plain; same != test.same {
+			t.Errorf("%s: same policy %v, want %v", test.name, same, test.same)
+		}
+	}
+}
+
+func TestMeets(t *testing.T) {
+	t.Parallel()
+	type state struct {
+		want   verifier.Requirement
+		p      verifier.Presentation
+		maxAge time.Duration
+		now    time.Time
+	}
+	tests := []struct {
+		name   string
+		change func(s *state)
+		reason verifier.Reason
+	}{
+		{"unchanged", func(*state) {}, ""},
+		{"other credential", func(s *state) { s.want.Credential = "other" }, verifier.ReasonOtherCredential},
+		{"other type", func(s *state) { s.p.Type = "VerifiedEmployee" }, verifier.ReasonWrongType},
+		{"issuer no longer accepted", func(s *state) { s.want.AcceptedIssuers = []string{"did:web:other.example"} }, verifier.ReasonWrongIssuer},
+		{"issuer added", func(s *state) { s.want.AcceptedIssuers = append(s.want.AcceptedIssuers, "did:web:other.example") }, ""},
+		{"threshold raised", func(s *state) { s.want.FaceCheck.Threshold = 92 }, verifier.ReasonFaceCheckLow},
+		{"threshold raised up to the score", func(s *state) { s.want.FaceCheck.Threshold, s.p.FaceScore = 92, 92 }, ""},
+		{"score not a number", func(s *state) { s.p.FaceScore = nan() }, verifier.ReasonFaceCheckLow},
+		{"no face check", func(s *state) { s.p.FaceChecked = false }, verifier.ReasonFaceCheckMissing},
+		{"required claim added", func(s *state) {
+			s.want.RequiredClaims = append(s.want.RequiredClaims, verifier.RequiredClaim{Claim: "fullName", Values: []string{"Eve"}})
+		}, verifier.ReasonRequiredClaim},
+		{"required claim not kept", func(s *state) {
+			s.want.RequiredClaims = append(s.want.RequiredClaims, verifier.RequiredClaim{Claim: "country", Values: []string{"pt"}})
+		}, verifier.ReasonRequiredClaim},
+		{"required claim removed", func(s *state) { s.want.RequiredClaims = nil }, ""},
+		{"stricter policy", func(s *state) { s.want.AllowMissingStatus = true }, verifier.ReasonPolicyChanged},
+		{"no policy", func(s *state) { s.p.Policy = "" }, verifier.ReasonPolicyChanged},
+		{"policy cut", func(s *state) { s.p.Policy = s.p.Policy[:15] }, verifier.ReasonPolicyChanged},
+		{"revoked", func(s *state) { s.p.Revoked = true }, verifier.ReasonRevoked},
+		{"credential expired within the allowance", func(s *state) { s.now = s.p.CredentialExpires.Add(time.Minute) }, verifier.ReasonCredentialTooOld},
+		{"credential expired", func(s *state) { s.now = s.p.CredentialExpires.Add(time.Minute + 1) }, verifier.ReasonCredentialExpired},
+		{"credential without expiry", func(s *state) { s.p.CredentialExpires = time.Time{} }, ""},
+		{"credential as old as allowed", func(s *state) { s.now = s.p.CredentialIssued.Add(30*24*time.Hour + time.Minute) }, ""},
+		{"credential too old", func(s *state) { s.now = s.p.CredentialIssued.Add(30*24*time.Hour + time.Minute + 1) }, verifier.ReasonCredentialTooOld},
+		{"fresh enough", func(s *state) { s.maxAge, s.now = time.Hour, fixtureNow.Add(time.Hour) }, ""},
+		{"presented too long ago", func(s *state) { s.maxAge, s.now = time.Hour, fixtureNow.Add(time.Hour+1) }, verifier.ReasonPresentationTooOld},
+		{"clock a minute behind", func(s *state) { s.maxAge, s.now = time.Hour, fixtureNow.Add(-time.Minute) }, ""},
+		{"clock set back", func(s *state) { s.maxAge, s.now = time.Hour, fixtureNow.Add(-time.Hour) }, verifier.ReasonPresentationFuture},
+		{"clock set back, no maximum age", func(s *state) { s.now = fixtureNow.Add(-time.Hour) }, ""},
+		{"zero presentation", func(s *state) { s.p = verifier.Presentation{} }, verifier.ReasonOtherCredential},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			e := newEvaluation()
+			p, err := verifier.Evaluate(e.want, e.got, fixtureNow)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := state{e.want, p, 0, fixtureNow}
+			test.change(&s)
+			if reason := s.want.Meets(&s.p, s.maxAge, s.now); reason != test.reason {
+				t.Errorf("Meets = %q, want %q", reason, test.reason)
+			}
+		})
+	}
+}
+
+func nan() float64 { zero := 0.0; return zero / zero }
+
+func TestMeetsDoesNotAllocate(t *testing.T) {
+	e := newEvaluation()
+	p, err := verifier.Evaluate(e.want, e.got, fixtureNow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	allocations := testing.AllocsPerRun(100, func() {
+		if reason := e.want.Meets(&p, time.Hour, fixtureNow); reason != "" {
+			t.Fatal(reason)
+		}
+	})
+	if allocations != 0 {
+		t.Errorf("Meets allocates %v times", allocations)
+	}
+}
+
+func BenchmarkMeets(b *testing.B) {
+	for name, want := range map[string]verifier.Requirement{"plain": identityRequirement(), "constraints": newEvaluation().want} {
+		b.Run(name, func(b *testing.B) {
+			p, err := verifier.Evaluate(want, newEvaluation().got, fixtureNow)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if want.Meets(&p, time.Hour, fixtureNow) != "" {
+					b.Fatal("does not meet")
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkEvaluate(b *testing.B) {
+	e := newEvaluation()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := verifier.Evaluate(e.want, e.got, fixtureNow); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -58,8 +58,12 @@ func TestUnsafeRequirementIsRefused(t *testing.T) {
 		{"issuer ending in colon", func(r *verifier.Requirement) { r.AcceptedIssuers = []string{"did:web:a:"} }},
 		{"issuer too long", func(r *verifier.Requirement) { r.AcceptedIssuers = []string{"did:web:" + long} }},
 		{"no photo claim", func(r *verifier.Requirement) { r.FaceCheck = &verifier.FaceCheckRequirement{Threshold: 70} }},
-		{"threshold 49", func(r *verifier.Requirement) { r.FaceCheck = &verifier.FaceCheckRequirement{SourcePhotoClaim: "p", Threshold: 49} }},
-		{"threshold 101", func(r *verifier.Requirement) { r.FaceCheck = &verifier.FaceCheckRequirement{SourcePhotoClaim: "p", Threshold: 101} }},
+		{"threshold 49", func(r *verifier.Requirement) {
+			r.FaceCheck = &verifier.FaceCheckRequirement{SourcePhotoClaim: "p", Threshold: 49}
+		}},
+		{"threshold 101", func(r *verifier.Requirement) {
+			r.FaceCheck = &verifier.FaceCheckRequirement{SourcePhotoClaim: "p", Threshold: 101}
+		}},
 		{"linked domain skipped and listed", func(r *verifier.Requirement) { r.SkipLinkedDomainCheck = true }},
 		{"linked domain URL", func(r *verifier.Requirement) { r.LinkedDomains = []string{"https://a.example"} }},
 		{"linked domain upper case", func(r *verifier.Requirement) { r.LinkedDomains = []string{"A.example"} }},
@@ -274,13 +278,19 @@ func TestHashesKeepFieldsApart(t *testing.T) {
 	for i, change := range []func(r *verifier.Requirement){
 		func(r *verifier.Requirement) { r.LinkedDomains = []string{"a", "b"} },
 		func(r *verifier.Requirement) { r.LinkedDomains = []string{"ab"} },
-		func(r *verifier.Requirement) { r.Constraints = []verifier.Constraint{{ClaimName: "a", Values: []string{"x", "y"}}} },
+		func(r *verifier.Requirement) {
+			r.Constraints = []verifier.Constraint{{ClaimName: "a", Values: []string{"x", "y"}}}
+		},
 		func(r *verifier.Requirement) {
 			r.Constraints = []verifier.Constraint{{ClaimName: "a", Values: []string{"x"}}, {ClaimName: "a", Values: []string{"y"}}}
 		},
 		func(r *verifier.Requirement) { r.Constraints = []verifier.Constraint{{ClaimName: "a", Contains: "x"}} },
-		func(r *verifier.Requirement) { r.Constraints = []verifier.Constraint{{ClaimName: "a", StartsWith: "x"}} },
-		func(r *verifier.Requirement) { r.Constraints = []verifier.Constraint{{ClaimName: "ax", Values: []string{"x"}}} },
+		func(r *verifier.Requirement) {
+			r.Constraints = []verifier.Constraint{{ClaimName: "a", StartsWith: "x"}}
+		},
+		func(r *verifier.Requirement) {
+			r.Constraints = []verifier.Constraint{{ClaimName: "ax", Values: []string{"x"}}}
+		},
 	} {
 		r := employeeRequirement()
 		change(&r)

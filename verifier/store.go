@@ -26,7 +26,7 @@ import (
 type Store interface {
 	// Create stores a new transaction. It returns [ErrExists] if the ID is taken, [ErrFull] if the store holds as many
 	// transactions as it may, and [ErrClientFull] if as many transactions of the same non-empty [Transaction.Client] are
-	// pending ([Transaction.Pending]) as one client may have. Several processes may overshoot the caps by as many
+	// pending ([Transaction.Pending]) as one client may have, and [ErrExpired] if it would be forgotten at once. Several processes may overshoot the caps by as many
 	// transactions as there are processes.
 	Create(ctx context.Context, t Transaction) error
 
@@ -53,11 +53,11 @@ type Store interface {
 
 	// Mark sets a one-time mark that lives until the given time, and says whether the caller was the first: of any number
 	// of callers exactly one hears true while the mark lives. On any error the caller must act as if it was not the first.
-	// A full store returns [ErrFull].
+	// A full store returns [ErrFull]; a time that is not in the future is an [ErrExpired].
 	Mark(ctx context.Context, name string, until time.Time) (first bool, err error)
 
-	// Revoke makes a revocation known to all nodes within a few seconds. Revoking the same again extends it. A full store
-	// returns [ErrFull].
+	// Revoke makes a revocation known to all nodes within a few seconds. Revoking the same kind and value again moves Since
+	// and Until to the later ones. A revocation whose time is over is ignored. A full store returns [ErrFull].
 	Revoke(ctx context.Context, r Revocation) error
 
 	// WatchRevocations calls fn for each living revocation and then for each new one, one call at a time, until the context

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package verifiertest holds what a Go test needs around package verifier.
+//
+// A [verifier.Store] of one's own is tested with three lines:
+//
+//	func TestMyStore(t *testing.T) {
+//		verifiertest.TestStore(t, func(t *testing.T, now func() time.Time, maxPending, maxPerClient int) verifier.Store {
+//			return newMyStore(t, now, maxPending, maxPerClient)
+//		})
+//	}
+package verifiertest

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -35,7 +34,7 @@ func newService(t testing.TB, app *App) *service {
 	s.Server = httptest.NewServer(http.HandlerFunc(s.create))
 	t.Cleanup(s.Close)
 	client, err := verifier.NewClient(verifier.ClientConfig{
-		ServiceURL: s.URL, Tokens: staticToken("token"), InsecureHTTP: true, Now: func() time.Time { return app.now() },
+		ServiceURL: s.URL, Tokens: staticToken("token"), InsecureHTTP: true, Now: clockNow,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -220,7 +220,7 @@ func TestCallbackAfterExpiry(t *testing.T) {
 				callback(t, g, key, `{"requestId":"`+request+`","requestStatus":"request_retrieved","state":"`+state+`"}`)
 			}
 			now := testNow.Add(c.after)
-			app.now = func() time.Time { return now }
+			setNow(now)
 			callback(t, g, key, verified(request, state))
 			if got := statusOf(t, app, id); got != c.want {
 				t.Errorf("the transaction is %s, want %s", got, c.want)

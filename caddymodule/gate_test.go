@@ -158,7 +158,7 @@ func TestForgedClaimHeaderIsStripped(t *testing.T) {
 
 // A session's limits are the server's, whatever the browser does with its cookie. TM-023.
 func TestEndedSessionIsReplayed(t *testing.T) {
-	app, ctx := loadApp(t, testApp(""))
+	_, ctx := loadApp(t, testApp(""))
 	g := loadGate(t, ctx, "verified_id")
 	_, cookie := sessionOf(g, presentation(g))
 	for name, now := range map[string]time.Time{
@@ -167,7 +167,7 @@ func TestEndedSessionIsReplayed(t *testing.T) {
 		"before birth": testNow.Add(-10 * time.Minute),
 	} {
 		t.Run(name, func(t *testing.T) {
-			app.now = func() time.Time { return now }
+			setNow(now)
 			w, u := serve(t, g, request("GET", testOrigin+"/", withCookie(cookie, "Accept", "text/html")))
 			if u.hits != 0 || w.Code != http.StatusSeeOther {
 				t.Errorf("status %d with %d hits upstream, want 303 and none", w.Code, u.hits)

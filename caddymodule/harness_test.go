@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,10 +59,10 @@ func loadApp(t testing.TB, text string) (*App, caddy.Context) {
 		t.Fatalf("loading the app: %v", err)
 	}
 	app = loaded.(*App)
-	app.now = func() time.Time { return testNow }
+	setNow(testNow)
+	app.now = clockNow
 	app.limiter = newLimiter(app.Limits) // others' tests use the pooled one
-	clock := func() time.Time { return app.now() }
-	app.store = newSharedStore(verifier.NewMemoryStore(verifier.MemoryConfig{Now: clock}), clock)
+	app.store = newSharedStore(verifier.NewMemoryStore(verifier.MemoryConfig{Now: clockNow}), clockNow)
 	t.Cleanup(func() {
 		if err := app.store.Destruct(); err != nil {
 			t.Error(err)
@@ -69,6 +70,13 @@ func loadApp(t testing.TB, text string) (*App, caddy.Context) {
 	})
 	return app, ctx
 }
+
+// testClock is the clock of the tests, in nanoseconds; they run one after the other.
+var testClock atomic.Int64
+
+func setNow(now time.Time) { testClock.Store(now.UnixNano()) }
+
+func clockNow() time.Time { return time.Unix(0, testClock.Load()).UTC() }
 
 // testNow is when everything in these tests happens.
 var testNow = time.Date(2026, 1, 15, 10, 2, 0, 0, time.UTC)

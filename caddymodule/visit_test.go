@@ -97,7 +97,7 @@ func TestResultIsTakenOnce(t *testing.T) {
 		t.Errorf("the repeat within 30 s gave session %q, want %q again", again, first)
 	}
 	delete(b.cookies, g.site.session.Name)
-	app.now = func() time.Time { return testNow.Add(31 * time.Second) }
+	setNow(testNow.Add(31 * time.Second))
 	b.post("/.verified-id/finish", form)
 	if late := sessionID(); late != "" {
 		t.Errorf("a repeat after 31 s gave session %q, want none", late)
@@ -216,7 +216,7 @@ func TestNothingButAFormCallsTheService(t *testing.T) {
 
 // A client may start five times a minute; many addresses share one bucket before the service. TM-119, TM-120.
 func TestStartFlood(t *testing.T) {
-	app, g, s := journeyGate(t, "limits {\n starts_per_second 2\n}", mailGate)
+	_, g, s := journeyGate(t, "limits {\n starts_per_second 2\n}", mailGate)
 	start := func(b *browser) int {
 		t.Helper()
 		page, _ := b.open("/.verified-id/start")
@@ -243,7 +243,7 @@ func TestStartFlood(t *testing.T) {
 	if extra := s.calls() - before; extra > 10 {
 		t.Errorf("40 addresses caused %d calls at once, want at most the bucket of 10", extra)
 	}
-	app.now = func() time.Time { return testNow.Add(time.Minute) }
+	setNow(testNow.Add(time.Minute))
 	if got := start(newBrowser(t, g)); got != http.StatusSeeOther {
 		t.Errorf("a minute later: status %d, want 303", got)
 	}

@@ -5,6 +5,7 @@ package page
 import (
 	"fmt"
 	"strconv"
+	"sync"
 
 	qrcode "github.com/skip2/go-qrcode"
 )
@@ -30,6 +31,48 @@ func QRCode(deepLink string) (QR, error) {
 	}
 	bitmap := code.Bitmap()
 	return QR{Size: len(bitmap), Path: string(appendPath(make([]byte, 0, 4<<10), bitmap))}, nil
+}
+
+// maxCodes bounds the codes a Renderer remembers, about 5 KB each.
+const maxCodes = 128
+
+// codes remembers the latest QR codes. Drawing one is by far the dearest thing a page does, and a visitor without JavaScript, or
+// one who means harm, loads the same page again and again.
+type codes struct {
+	mu     sync.Mutex
+	byLink map[string]QR
+	oldest []string // a ring of the keys, in the order they came
+	next   int
+}
+
+// draw returns the code of a link that was checked.
+func (c *codes) draw(link string) (QR, error) {
+	c.mu.Lock()
+	code, ok := c.byLink[link]
+	c.mu.Unlock()
+	if ok {
+		return code, nil
+	}
+	code, err := QRCode(link)
+	if err != nil {
+		return QR{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.byLink[link]; ok {
+		return code, nil
+	}
+	switch {
+	case c.byLink == nil:
+		c.byLink = make(map[string]QR, maxCodes)
+		c.oldest = make([]string, maxCodes)
+	case len(c.byLink) == maxCodes:
+		delete(c.byLink, c.oldest[c.next])
+	}
+	c.byLink[link] = code
+	c.oldest[c.next] = link
+	c.next = (c.next + 1) % maxCodes
+	return code, nil
 }
 
 // appendPath writes each horizontal run of dark modules as a line one module thick, moving on from the end of the one before:

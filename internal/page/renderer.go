@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	"log/slog"
 	"net/http"
@@ -21,11 +20,12 @@ const DefaultColour = "#1d4ed8"
 type Renderer struct {
 	brand        string
 	texts        Messages
-	pages        map[string]*template.Template
+	pages        map[string]pageTemplate
 	assets       map[string]asset
 	digest       string
 	logo         picture
 	partnerLogos map[string]picture
+	codes        codes
 	logger       *slog.Logger
 }
 
@@ -138,10 +138,10 @@ func (r *Renderer) renderSamples() error {
 	for _, v := range r.samples() {
 		body.Reset()
 		if err := r.execute(&body, v); err != nil {
-			return fmt.Errorf("rendering template %s: %w", v.template, err)
+			return fmt.Errorf("rendering template %s: %w", r.pages[v.template].files, err)
 		}
 		if len(bytes.TrimSpace(body.Bytes())) == 0 {
-			return fmt.Errorf("rendering template %s: %w", v.template, errEmptyPage)
+			return fmt.Errorf("rendering template %s: %w", r.pages[v.template].files, errEmptyPage)
 		}
 	}
 	return nil

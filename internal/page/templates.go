@@ -46,27 +46,35 @@ func TemplateNames() []string {
 
 // loadTemplates parses our templates, or in their place those of the operator. Both go through html/template with nothing but its
 // built-in functions: no file, no environment, no way around the escaping (TM-102).
-func loadTemplates(dir string) (map[string]*template.Template, error) {
+func loadTemplates(dir string) (map[string]pageTemplate, error) {
 	own, err := operatorTemplates(dir)
 	if err != nil {
 		return nil, err
 	}
 	layout := template.New("").Option("missingkey=error")
-	if err := parseTemplate(layout, layoutTemplate, own); err != nil {
+	layoutFile, err := parseTemplate(layout, layoutTemplate, own)
+	if err != nil {
 		return nil, err
 	}
-	pages := make(map[string]*template.Template, len(pageTemplates))
+	pages := make(map[string]pageTemplate, len(pageTemplates))
 	for _, name := range pageTemplates {
 		t, err := layout.Clone()
 		if err != nil {
-			return nil, fmt.Errorf("parsing template %s: %w", name, err)
+			return nil, fmt.Errorf("parsing template %s: %w", layoutFile, err)
 		}
-		if err := parseTemplate(t, name, own); err != nil {
+		file, err := parseTemplate(t, name, own)
+		if err != nil {
 			return nil, err
 		}
-		pages[name] = t
+		pages[name] = pageTemplate{t, file + " in " + layoutFile}
 	}
 	return pages, nil
+}
+
+// pageTemplate is one page, ready to be rendered.
+type pageTemplate struct {
+	*template.Template
+	files string // for errors: what it is made of
 }
 
 // operatorTemplates lists the operator's files by name. A file we would not read is an error: the operator believes it is in use.
@@ -90,18 +98,18 @@ func operatorTemplates(dir string) (map[string]string, error) {
 	return own, nil
 }
 
-// parseTemplate adds one file, the operator's before ours, to t. The name in the errors is the file's.
-func parseTemplate(t *template.Template, name string, own map[string]string) error {
+// parseTemplate adds one file, the operator's before ours, to t, and returns its name.
+func parseTemplate(t *template.Template, name string, own map[string]string) (string, error) {
 	file, read := "templates/"+name+".html", templateFiles.ReadFile
 	if ownFile, ok := own[name]; ok {
 		file, read = ownFile, os.ReadFile
 	}
 	content, err := read(file)
 	if err != nil {
-		return fmt.Errorf("reading template: %w", err)
+		return "", fmt.Errorf("reading template: %w", err)
 	}
 	if _, err := t.New(file).Parse(string(content)); err != nil {
-		return fmt.Errorf("parsing template %s: %w", file, err)
+		return "", fmt.Errorf("parsing template %s: %w", file, err)
 	}
-	return nil
+	return file, nil
 }

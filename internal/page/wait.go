@@ -94,7 +94,7 @@ func (r *Renderer) waitView(p Wait) (view, error) {
 			return view{}, err
 		}
 		if !p.SameDeviceOnly {
-			if page.Code, err = QRCode(p.DeepLink); err != nil {
+			if page.Code, err = r.codes.draw(p.DeepLink); err != nil {
 				return view{}, err
 			}
 			page.CodeLabel = r.texts["code_label"]

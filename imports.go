@@ -11,3 +11,7 @@
 // in the folder caddymodule; the client of the Request Service, without Caddy, is in verifier; the redirect to
 // identity-verification partners is in idvredirect.
 package verifiedid
+
+import (
+	_ "github.com/caddy-verified-id/caddy-verified-id/caddymodule" // registers the modules
+)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -55,9 +56,15 @@ func (v *visitRequest) startPage(token visit, fromPartner bool) {
 func (v *visitRequest) destination(returnTo string) string {
 	u, err := url.Parse(returnTo)
 	if err != nil {
-		return v.origin.host
+		return v.shownHost()
 	}
-	return v.origin.host + u.EscapedPath()
+	return v.shownHost() + u.EscapedPath()
+}
+
+// shownHost is the site's host, and its port where that is part of its address.
+func (s *site) shownHost() string {
+	_, host, _ := strings.Cut(s.origin.url, "://")
+	return host
 }
 
 // choices are the credentials that satisfy this gate, as pages show them.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"strings"
 	"testing"
@@ -18,10 +19,7 @@ func TestParseJWKS(t *testing.T) {
 	t.Parallel()
 	good := member(t, 0)
 	with := func(changes map[string]any) map[string]any {
-		out := make(map[string]any, len(good))
-		for name, value := range good {
-			out[name] = value
-		}
+		out := maps.Clone(good)
 		for name, value := range changes {
 			if value == nil {
 				delete(out, name)
@@ -33,9 +31,9 @@ func TestParseJWKS(t *testing.T) {
 	}
 	number := func(n *big.Int) string { return base64.RawURLEncoding.EncodeToString(n.Bytes()) }
 	curve := map[string]any{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "curve"}
-	var many []map[string]any
-	for i := range 17 {
-		many = append(many, with(map[string]any{"kid": fmt.Sprint(i)}))
+	many := make([]map[string]any, 17)
+	for i := range many {
+		many[i] = with(map[string]any{"kid": fmt.Sprint(i)})
 	}
 
 	for _, test := range []struct {

@@ -48,9 +48,9 @@ func signs(t *testing.T, set *idvredirect.KeySet, at time.Time) string {
 
 func newKeySet(t *testing.T, now time.Time, keys ...int) *idvredirect.KeySet {
 	t.Helper()
-	var signing []*idvredirect.SigningKey
-	for _, i := range keys {
-		signing = append(signing, signingKey(i))
+	signing := make([]*idvredirect.SigningKey, len(keys))
+	for i, key := range keys {
+		signing[i] = signingKey(key)
 	}
 	set, err := idvredirect.NewKeySet(now, signing...)
 	if err != nil {
@@ -115,12 +115,10 @@ func TestRotationTimeline(t *testing.T) {
 func TestEveryTokenMeetsItsKey(t *testing.T) {
 	t.Parallel()
 	start := fixtureTime
-	history := []*idvredirect.KeySet{newKeySet(t, start, 0)}
-	turns := []time.Time{start}
-	for i, after := range []time.Duration{24 * time.Hour, 48 * time.Hour, 48*time.Hour + 10*time.Minute} {
-		turn := start.Add(after)
-		turns = append(turns, turn)
-		history = append(history, rotate(t, history[i], turn, i+1))
+	turns := [4]time.Time{start, start.Add(24 * time.Hour), start.Add(48 * time.Hour), start.Add(48*time.Hour + 10*time.Minute)}
+	history := [4]*idvredirect.KeySet{newKeySet(t, start, 0)}
+	for i := 1; i < len(turns); i++ {
+		history[i] = rotate(t, history[i-1], turns[i], i)
 	}
 	// known is what a node knows at a time, when it hears of rotations late.
 	known := func(at time.Time, late time.Duration) *idvredirect.KeySet {

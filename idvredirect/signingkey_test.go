@@ -153,7 +153,7 @@ func TestPrintedSigningKeyIsRedacted(t *testing.T) {
 		slog.New(handler).Info("keys", "key", key, "value", *key, "set", set)
 	}
 	fmt.Fprintln(&printed, key.String(), key.GoString(), set.String())
-	encoded, err := json.Marshal(key)
+	encoded, err := json.Marshal([]any{key, *key})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -93,12 +94,12 @@ func (p Partner) KickstartToken(key *SigningKey, requestID, redirectURL string, 
 }
 
 // SignTyped signs another kind of token with the same published keys, such as the assertion a gate hands to the app
-// behind it: RS256, with the key ID and the given typ in the header. typ must be the token's own (RFC 8725, section
-// 3.11), such as "verified-id-assertion+jwt", and not "JWT", which is the kickstart token's: so neither passes for the
-// other. Errors wrap [ErrSigningKey].
+// behind it: RS256, with the key ID and the given typ in the header. typ must be the token's own and end in "+jwt" (RFC
+// 8725, section 3.11), such as "verified-id-assertion+jwt": a kickstart token has "JWT", so neither passes for the other.
+// Errors wrap [ErrSigningKey].
 func (k SigningKey) SignTyped(typ string, claims map[string]any) (string, error) {
-	if len(typ) <= len(tokenType) || !plainText(typ, maxKeyIDBytes) {
-		return "", fmt.Errorf("%w: a token needs a type of its own", ErrSigningKey)
+	if !strings.HasSuffix(typ, "+jwt") || !plainText(typ, maxKeyIDBytes) {
+		return "", fmt.Errorf("%w: a token needs a type of its own that ends in +jwt", ErrSigningKey)
 	}
 	return k.sign(typ, k.KeyID(), claims)
 }

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verifier
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// SetSleep makes the pauses of a client visible to a test, which need not wait for them: no jitter, and no pause but what
+// sleep does.
+func (c *Client) SetSleep(sleep func(ctx context.Context, d time.Duration) error) {
+	c.sleep, c.jitter = sleep, func(d time.Duration) time.Duration { return d }
+}
+
+// Jitter is the client's own.
+func (c *Client) Jitter(d time.Duration) time.Duration { return c.jitter(d) }
+
+// CheckAnswer is the check of a successful answer.
+func (c *Client) CheckAnswer(status int, body []byte) (CreatedRequest, error) {
+	return c.checkAnswer(status, body)
+}
+
+// NewServiceError reads an error answer.
+func NewServiceError(response *http.Response, body []byte, now time.Time) *ServiceError {
+	return newServiceError(response, body, now)
+}
+
+// Sleep is what a client sleeps with outside tests.
+var Sleep = sleep

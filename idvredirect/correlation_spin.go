@@ -46,8 +46,10 @@ type SpinParameters struct {
 	EntropyBytes int
 }
 
-// DefaultSpin has the finest counter and the most entropy there is: 32 bits each.
-var DefaultSpin = SpinParameters{Interval: FineInterval, Periodicity: LongPeriodicity, EntropyBytes: 4}
+// DefaultSpin returns the finest counter and the most entropy there is: 32 bits each.
+func DefaultSpin() SpinParameters {
+	return SpinParameters{Interval: FineInterval, Periodicity: LongPeriodicity, EntropyBytes: 4}
+}
 
 // ticksBeforeUnix is 1970-01-01 in ticks of 100 ns since year 1, the clock that the specification counts with.
 const ticksBeforeUnix = 621355968000000000
@@ -60,7 +62,7 @@ func (v CorrelationVector) Spin(parameters SpinParameters, now time.Time, random
 		return v, nil
 	}
 	if v.isV3() {
-		parameters = DefaultSpin
+		parameters = DefaultSpin()
 	}
 	counter, entropy, err := parameters.draw(now, random)
 	if err != nil {
@@ -83,7 +85,7 @@ func (v CorrelationVector) Reset(now time.Time, random io.Reader) (CorrelationVe
 	if !v.isV3() {
 		return v, nil
 	}
-	counter, entropy, err := DefaultSpin.draw(now, random)
+	counter, entropy, err := DefaultSpin().draw(now, random)
 	if err != nil {
 		return v, err
 	}

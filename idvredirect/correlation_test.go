@@ -213,7 +213,7 @@ func TestSpin(t *testing.T) {
 	t.Parallel()
 	const v3 = "A." + baseA
 	type parameters = idvredirect.SpinParameters
-	full := idvredirect.DefaultSpin
+	full := idvredirect.DefaultSpin()
 	for _, test := range []struct {
 		name, vector string
 		parameters   parameters
@@ -253,7 +253,7 @@ func TestReset(t *testing.T) {
 	const v3 = "A." + baseA
 	entropy := []byte{0xfe, 0xfd, 0xfc, 0xfc}
 	want := v3 + "#541CD86CFEFDFCFC.0"
-	spun, err := parseVector(t, vectorOf(v3, 110, "1")).Spin(idvredirect.DefaultSpin, fixtureTime, bytes.NewReader(entropy))
+	spun, err := parseVector(t, vectorOf(v3, 110, "1")).Spin(idvredirect.DefaultSpin(), fixtureTime, bytes.NewReader(entropy))
 	if err != nil || spun.String() != want {
 		t.Errorf("Spin without room = %q, %v, want %q", spun, err, want)
 	}
@@ -276,17 +276,17 @@ func TestSpinTellsRetriesApart(t *testing.T) {
 	v := parseVector(t, baseA+".1")
 	seen := make(map[idvredirect.CorrelationVector]bool)
 	for range 1000 {
-		spun, err := v.Spin(idvredirect.DefaultSpin, fixtureTime, nil)
+		spun, err := v.Spin(idvredirect.DefaultSpin(), fixtureTime, nil)
 		if err != nil || seen[spun] {
 			t.Fatalf("Spin = %q, %v, want a new vector", spun, err)
 		}
 		seen[spun] = true
 	}
-	first, err := v.Spin(idvredirect.DefaultSpin, fixtureTime, nil)
+	first, err := v.Spin(idvredirect.DefaultSpin(), fixtureTime, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	later, err := v.Spin(idvredirect.DefaultSpin, fixtureTime.Add(7*time.Millisecond), nil)
+	later, err := v.Spin(idvredirect.DefaultSpin(), fixtureTime.Add(7*time.Millisecond), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,7 +303,7 @@ func TestVectorErrors(t *testing.T) {
 	}
 	for _, vector := range []string{baseA + ".1", "A." + baseA + ".1"} {
 		v := parseVector(t, vector)
-		if got, err := v.Spin(idvredirect.DefaultSpin, fixtureTime, broken); got != v || err == nil {
+		if got, err := v.Spin(idvredirect.DefaultSpin(), fixtureTime, broken); got != v || err == nil {
 			t.Errorf("Spin = %q, %v, want an error", got, err)
 		}
 		if got, err := v.Reset(fixtureTime, broken); got != v || (err == nil) != (vector == baseA+".1") {
@@ -317,7 +317,7 @@ func TestVectorErrors(t *testing.T) {
 		}
 	}
 	var zero idvredirect.CorrelationVector
-	spun, err := zero.Spin(idvredirect.DefaultSpin, fixtureTime, nil)
+	spun, err := zero.Spin(idvredirect.DefaultSpin(), fixtureTime, nil)
 	if err != nil || spun != zero || zero.Increment() != zero || zero.Extend() != zero || zero.Base() != "" || zero.String() != "" || zero.Terminated() {
 		t.Error("an operator makes something of the zero vector")
 	}

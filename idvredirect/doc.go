@@ -34,7 +34,8 @@
 //
 // [Minimal] is what Microsoft's integration guidance for Verified ID prescribes, with its spelling: two names upper
 // camel, redirectUrl lower camel. A minimal token has no kid, so it must be tried against every published key. [Hardened]
-// is better where the partner's check allows it: its aud keeps a token for one partner from working at another.
+// is better where the partner's check allows it: its aud keeps a token for one partner from working at another. With
+// minimal claims, agree another OrgId with each partner, which then does the same.
 //
 // # The keys
 //

@@ -99,7 +99,7 @@ func FuzzCorrelationVector(f *testing.F) {
 		if v.String() != s || len(s) > 128 || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/.!#-_") != "" {
 			t.Fatalf("ParseCorrelationVector(%q) = %q", s, v)
 		}
-		spun, err := v.Spin(idvredirect.DefaultSpin, fixtureTime, nil)
+		spun, err := v.Spin(idvredirect.DefaultSpin(), fixtureTime, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

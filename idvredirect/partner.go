@@ -107,8 +107,8 @@ func (p Partner) Validate() error {
 //     [InsecureLoopbackHTTP].
 //   - random feeds the jti; nil means crypto/rand.
 //
-// Errors wrap [ErrPartner] when Validate would refuse the partner, else [ErrKickstart]. Signing costs
-// milliseconds of CPU time: bound how many run at once and how often a browser may ask for one.
+// Errors wrap [ErrPartner] when Validate would refuse the partner, else [ErrKickstart]. Signing costs milliseconds of CPU
+// time: bound how many run at once and how often a browser may ask for one.
 func (p Partner) Kickstart(key *SigningKey, requestID, redirectURL string, now time.Time, random io.Reader) (string, error) {
 	token, err := p.KickstartToken(key, requestID, redirectURL, now, random)
 	if err != nil {

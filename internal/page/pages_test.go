@@ -172,6 +172,47 @@ func TestTargetsStayOnThisSite(t *testing.T) {
 	}
 }
 
+// A partner or an app that redirects on by itself cannot be reached by a form from a page with form-action; a page of our own in
+// between can. It must not become a redirector for anybody else.
+func TestOnwardLeadsToPartnersOnly(t *testing.T) {
+	t.Parallel()
+	origins := []string{"https://idv.example", "http://localhost:8092", "https://bad.example/path"}
+	tests := []struct{ to, want string }{
+		{"https://idv.example/start?token=a.b-c_d&x=1", "https://idv.example/start?token=a.b-c_d&x=1"},
+		{"http://localhost:8092/", "http://localhost:8092/"},
+		{"/payslips?month=8", "/payslips?month=8"},
+		{"https://idv.example", "/"},
+		{"https://idv.example.evil.example/", "/"},
+		{"https://idv.example@evil.example/", "/"},
+		{"https://idv.example:443/", "/"},
+		{"http://idv.example/", "/"},
+		{"http://localhost:80921/", "/"},
+		{`https://idv.example\@evil.example/`, "/"},
+		{"https://idv.example/\n", "/"},
+		{"https://bad.example/path/x", "/"},
+		{"https://evil.example/https://idv.example/", "/"},
+		{"//idv.example/", "/"},
+	}
+	r := newRenderer(t, page.Config{})
+	for _, test := range tests {
+		p := rendered{"onward", httptest.NewRecorder()}
+		r.Onward(p, page.Onward{Meta: page.Meta{FormActions: origins}, To: test.to, Partner: "IDV"})
+		root := parse(t, p)
+		if got, _ := attr(named(root, "a")[0], "href"); got != test.want {
+			t.Errorf("onward to %q leads to %q, want %q", test.to, got, test.want)
+		}
+		refresh := ""
+		for _, meta := range named(root, "meta") {
+			if equiv, _ := attr(meta, "http-equiv"); equiv == "refresh" {
+				refresh, _ = attr(meta, "content")
+			}
+		}
+		if refresh != "0;url="+test.want {
+			t.Errorf("onward to %q refreshes to %q", test.to, refresh)
+		}
+	}
+}
+
 func TestDefaultsOfMeta(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

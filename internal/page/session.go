@@ -8,15 +8,6 @@ import (
 	"time"
 )
 
-// Onward writes a page that goes on to its target at once: 200.
-func (r *Renderer) Onward(w http.ResponseWriter, p Onward) { r.write(w, r.onwardView(p)) }
-
-func (r *Renderer) onwardView(p Onward) view {
-	p.Meta = r.complete(p.Meta)
-	p.To = localPath(p.To, "/")
-	return view{onwardTemplate, http.StatusOK, p.Meta, p}
-}
-
 // logoutPage is [Logout] with what its template needs besides.
 type logoutPage struct {
 	Logout

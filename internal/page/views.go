@@ -143,12 +143,15 @@ type Expired struct {
 	Destination string
 }
 
-// Onward sends the browser on to Destination by a page instead of a redirect. Browsers apply form-action to all redirects
-// after a form, also to those of the app behind the gate; from a page of its own the way is free.
+// Onward sends the browser on by a page instead of a redirect. Browsers apply form-action to all redirects after a form, also to
+// those of the app or the partner the form leads to: an app that begins by redirecting to its own login elsewhere would never be
+// reached, and the visitor would look at an unchanged page. From a page of its own the way is free.
 type Onward struct {
 	Meta
-	// Path and query on this site, already checked (TM-081). Anything else becomes "/".
+	// Path and query on this site, already checked (TM-081), or an address at one of FormActions. Anything else becomes "/".
 	To string
+	// Name of the partner it goes to, as shown. Empty: it goes to the site itself, and the page says that all went well.
+	Partner string
 }
 
 // Logout asks for confirmation before a session ends (TM-155). Its form posts to Base + "/logout" (token).

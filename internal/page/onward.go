@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package page
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// onwardPage is [Onward] with what its template needs besides.
+type onwardPage struct {
+	Onward
+	Title, Text string
+}
+
+// Onward writes a page that goes on to its target at once: 200.
+func (r *Renderer) Onward(w http.ResponseWriter, p Onward) { r.write(w, r.onwardView(p)) }
+
+func (r *Renderer) onwardView(p Onward) view {
+	p.Meta = r.complete(p.Meta)
+	if !atOrigin(p.To, p.FormActions) {
+		p.To = localPath(p.To, "/")
+	}
+	page := onwardPage{p, r.texts["done_title"], r.texts["live_verified"]}
+	if p.Partner != "" {
+		page.Title, page.Text = fmt.Sprintf(r.texts["onward_title"], p.Partner), r.texts["onward_text"]
+	}
+	return view{onwardTemplate, http.StatusOK, p.Meta, page}
+}
+
+// atOrigin tells whether address is below one of the origins, character by character, and so without a parser's opinion of where
+// its host ends.
+func atOrigin(address string, origins []string) bool {
+	for i := range len(address) {
+		if c := address[i]; c <= ' ' || c >= 0x7f || c == '\\' {
+			return false
+		}
+	}
+	return slices.ContainsFunc(origins, func(s string) bool {
+		plain, ok := origin(s)
+		return ok && strings.HasPrefix(address, plain+"/")
+	})
+}

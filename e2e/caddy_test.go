@@ -31,11 +31,10 @@ type caddyProcess struct {
 // adminClient talks to the admin endpoint, one connection a call.
 var adminClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 
-// startCaddy runs the binary with the Caddyfile and an admin port of its own. It returns when all listeners are open; at the
-// end of the test the server must stop when asked, in order and without a race report.
-func startCaddy(t *testing.T, caddyfile string) *caddyProcess {
+// startCaddy runs the binary with the Caddyfile, an admin port of its own, and the folder as its home. It returns when all
+// listeners are open; at the end of the test the server must stop when asked, in order and without a race report.
+func startCaddy(t *testing.T, home, caddyfile string) *caddyProcess {
 	t.Helper()
-	home := t.TempDir()
 	config := filepath.Join(home, "Caddyfile")
 	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	c := &caddyProcess{log: newLogBuffer(), admin: "http://" + address, ended: make(chan struct{})}

@@ -6,13 +6,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/device"
 )
@@ -60,6 +63,10 @@ func openTab(t *testing.T, parent context.Context, options ...chromedp.ContextOp
 	ctx, cancel := chromedp.NewContext(parent, options...)
 	v := &visitor{t: t, ctx: ctx, console: new(consoleLog)}
 	t.Cleanup(func() {
+		// A page that breaks its own policy works for its author only.
+		if said := v.console.String(); strings.Contains(said, "Content Security Policy") {
+			t.Errorf("the page broke its policy:\n%s", said)
+		}
 		if t.Failed() {
 			v.explain()
 		}
@@ -104,17 +111,39 @@ func (v *visitor) open(address string) {
 	v.do("opening "+address, chromedp.Navigate(address))
 }
 
+// back presses the browser's back button.
+func (v *visitor) back() {
+	v.t.Helper()
+	v.do("going back", chromedp.NavigateBack())
+}
+
+// requested remembers the addresses that the browser asks for from now on; the returned function tells the last one whose
+// query has the parameter.
+func (v *visitor) requested(parameter string) func() string {
+	v.t.Helper()
+	var last atomic.Value
+	err := chromedp.Listen(v.ctx, func(event any) {
+		request, ok := event.(*network.EventRequestWillBeSent)
+		if !ok {
+			return
+		}
+		if address, err := url.Parse(request.Request.URL); err == nil && address.Query().Has(parameter) {
+			last.Store(request.Request.URL)
+		}
+	})
+	if err != nil {
+		v.t.Fatalf("watching requests: %v", err)
+	}
+	return func() string {
+		address, _ := last.Load().(string)
+		return address
+	}
+}
+
 // click waits for the element to be visible and clicks it.
 func (v *visitor) click(selector string) {
 	v.t.Helper()
 	v.do("clicking "+selector, chromedp.WaitVisible(chromedp.CSS(selector)), chromedp.Click(chromedp.CSS(selector)))
-}
-
-// write replaces what stands in an input by the text.
-func (v *visitor) write(selector, text string) {
-	v.t.Helper()
-	v.do("writing into "+selector,
-		chromedp.WaitVisible(chromedp.CSS(selector)), chromedp.SetValue(chromedp.CSS(selector), text))
 }
 
 // press presses the keys, one after the other.
@@ -123,10 +152,16 @@ func (v *visitor) press(keys string) {
 	v.do(fmt.Sprintf("pressing %q", keys), chromedp.KeyEvent(keys))
 }
 
-// see waits for the element to be visible and returns its text.
-func (v *visitor) see(selector string) string {
+// see waits for the element to be visible.
+func (v *visitor) see(selector string) {
 	v.t.Helper()
-	return step(v, "seeing "+selector, chromedp.Text(chromedp.CSS(selector), chromedp.NodeVisible))
+	v.do("seeing "+selector, chromedp.WaitVisible(chromedp.CSS(selector)))
+}
+
+// read waits for the element to be visible and returns its text.
+func (v *visitor) read(selector string) string {
+	v.t.Helper()
+	return step(v, "reading "+selector, chromedp.Text(chromedp.CSS(selector), chromedp.NodeVisible))
 }
 
 // attribute waits for the element and returns one of its attributes.

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-verified-id/caddy-verified-id/emulator"
+	"github.com/caddy-verified-id/caddy-verified-id/emulator/partner"
+)
+
+// world is a gated site with everything around it: an app behind the gate, Microsoft's side in front of it, a partner
+// that issues cards, and the person's wallet. Only the gate runs in Caddy; all else is played by the test. Everything
+// speaks TLS, as in production, with certificates of one authority.
+type world struct {
+	t *testing.T
+	// origin is where visitors find the site.
+	origin string
+	caddy  *caddyProcess
+	// home is where Caddy keeps its keys; caddyfile is what it was started with.
+	home, caddyfile string
+	app             *legacyApp
+	emulator        *emulator.Emulator
+	wallet          *emulator.Wallet
+	// client trusts the authority.
+	client *http.Client
+}
+
+// plan is what differs from the usual world. The zero value is an employee site whose visitors have a card.
+type plan struct {
+	// codeLifetime is how long a code can be scanned. Default: 5 minutes.
+	codeLifetime time.Duration
+	// noCard leaves the wallet empty.
+	noCard bool
+	// gate are more options of the gate, one a line.
+	gate string
+	// site is the site block. GATE and APP in it become the gate with its block and the address of the app.
+	// Default: the gate, then the app.
+	site string
+}
+
+// newWorld makes a world and starts its Caddy. All of it ends with the test.
+func newWorld(t *testing.T, p plan) *world {
+	t.Helper()
+	w := &world{
+		t: t, home: t.TempDir(), app: startApp(t), origin: fmt.Sprintf("https://localhost:%d", freePort(t)),
+	}
+	w.startMicrosoft(p)
+	idv := w.startPartner()
+
+	if p.site == "" {
+		p.site = "GATE\nreverse_proxy APP"
+	}
+	gate := strings.TrimSuffix("verified_id employee {\n\theader X-Employee-Name {claim.displayName}\n\t"+p.gate, "\t") + "\n}"
+	site := strings.NewReplacer("GATE", gate, "APP", w.app.address).Replace(p.site)
+	certificate, key := w.certificateFiles()
+	w.caddyfile = fmt.Sprintf(`{
+	default_bind 127.0.0.1
+	auto_https disable_redirects
+	verified_id {
+		entra %s {
+			client_id %s
+			client_secret {file.%s}
+			authority_host %s
+		}
+		service %s
+		trusted_ca %s
+		authority %s
+		client_name "Contoso Payroll"
+		credential employee {
+			type VerifiedEmployee
+			issuer %s
+			face_check photo 80
+			idv fabrikam
+		}
+		idv fabrikam {
+			url %s/contoso/?token={token}
+			org_id contoso
+			display_name "Fabrikam Identity Check"
+		}
+	}
+}
+
+%s {
+	tls %s %s
+	%s
+}
+`, emulator.DemoTenant, emulator.DemoClientID, w.file("secret", []byte(emulator.DemoClientSecret)),
+		w.emulator.TokenURL(), w.emulator.PublicURL(), w.file("ca.pem", w.emulator.CA().PEM()),
+		emulator.DemoAuthority, emulator.DemoAuthority, idv,
+		w.origin, certificate, key,
+		strings.ReplaceAll(site, "\n", "\n\t"))
+	w.caddy = startCaddy(t, w.home, w.caddyfile)
+	return w
+}
+
+// startMicrosoft runs Request Service and token endpoint.
+func (w *world) startMicrosoft(p plan) {
+	w.t.Helper()
+	service, tokens := listen(w.t), listen(w.t)
+	authorities := x509.NewCertPool()
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12}}
+	w.t.Cleanup(transport.CloseIdleConnections)
+	w.client = &http.Client{Transport: transport, Timeout: patience}
+
+	e, err := emulator.New(emulator.Config{
+		PublicURL:       "https://" + localhost(service),
+		TokenURL:        "https://" + localhost(tokens),
+		RequestLifetime: p.codeLifetime,
+		HTTPClient:      w.client,
+	})
+	if err != nil {
+		w.t.Fatalf("making the emulator: %v", err)
+	}
+	w.t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			w.t.Errorf("closing the emulator: %v", err)
+		}
+	})
+	if !authorities.AppendCertsFromPEM(e.CA().PEM()) {
+		w.t.Fatal("the emulator's authority has no certificate")
+	}
+	w.emulator, w.wallet = e, e.Wallet()
+	if !p.noCard {
+		w.issue("VerifiedEmployee")
+	}
+	w.serve(service, e.ServiceHandler())
+	w.serve(tokens, e.TokenHandler())
+}
+
+// startPartner runs the identity-verification partner, which issues employee cards for Contoso, and returns its origin.
+func (w *world) startPartner() (origin string) {
+	w.t.Helper()
+	listener := listen(w.t)
+	origin = "https://" + localhost(listener)
+	contract, err := w.emulator.Contract("VerifiedEmployee")
+	if err != nil {
+		w.t.Fatalf("finding the contract: %v", err)
+	}
+	manifest := w.emulator.ManifestURL(contract) + "?manifestType=claimInjection"
+	account := partner.Account{
+		TokenURL: w.emulator.TokenURL() + "/" + emulator.DemoTenant + "/oauth2/v2.0/token",
+		ClientID: emulator.DemoClientID, ClientSecret: emulator.DemoClientSecret,
+	}
+	p, err := partner.New(partner.Config{
+		PublicURL:  origin,
+		ServiceURL: w.emulator.PublicURL(),
+		Credentials: []partner.Credential{
+			partner.VerifiedEmployee(emulator.DemoAuthority, manifest, emulator.DemoTenantDomain, account),
+		},
+		Organisations: []partner.Organisation{{
+			ID: "contoso", Name: "Contoso Payroll",
+			JWKSURL:      w.origin + "/.verified-id/jwks.json",
+			RedirectURLs: []string{w.origin + "/.verified-id/return"},
+		}},
+		HTTPClient: w.client,
+	})
+	if err != nil {
+		w.t.Fatalf("making the partner: %v", err)
+	}
+	w.serve(listener, p)
+	return origin
+}
+
+// issue puts a card of the usual person into the wallet.
+func (w *world) issue(contract string) emulator.Card {
+	w.t.Helper()
+	card, err := w.emulator.IssueTo(w.wallet, contract, nil)
+	if err != nil {
+		w.t.Fatalf("issuing a card: %v", err)
+	}
+	return card
+}
+
+// issueAs puts an employee card of another issuer into the wallet.
+func (w *world) issueAs(issuer string) emulator.Card {
+	w.t.Helper()
+	for _, contract := range w.emulator.Contracts() {
+		if contract.Type == "VerifiedEmployee" && contract.Issuer == issuer {
+			return w.issue(contract.ID)
+		}
+	}
+	w.t.Fatalf("%s has no contract for employee cards", issuer)
+	return emulator.Card{}
+}

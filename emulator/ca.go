@@ -25,7 +25,6 @@ const caLifetime = 10 * 365 * 24 * time.Hour
 type CA struct {
 	key  *ecdsa.PrivateKey
 	cert *x509.Certificate
-	now  time.Time
 }
 
 // NewCA makes an authority whose certificates are valid ten years around now.
@@ -52,7 +51,7 @@ func NewCA(now time.Time) (*CA, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making certificate authority: %w", err)
 	}
-	return &CA{key: key, cert: cert, now: now}, nil
+	return &CA{key: key, cert: cert}, nil
 }
 
 // PEM returns the authority's certificate for a trust store.
@@ -100,8 +99,12 @@ func (c *CA) TLSConfig(hosts ...string) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making server certificate: %w", err)
 	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("making server certificate: %w", err)
+	}
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS12,
-		Certificates: []tls.Certificate{{Certificate: [][]byte{der, c.cert.Raw}, PrivateKey: key}},
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der, c.cert.Raw}, PrivateKey: key, Leaf: leaf}},
 	}, nil
 }

@@ -24,14 +24,18 @@ func (w *world) issuance() map[string]any {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return w.issuanceOf(contract, map[string]any{"firstName": "Ana", "lastName": "Lima", "portrait": emulator.Portrait(3)})
+}
+
+func (w *world) issuanceOf(contract emulator.Contract, claims map[string]any) map[string]any {
+	w.t.Helper()
 	return map[string]any{
-		"authority":    emulator.PartnerAuthority,
+		"authority":    contract.Issuer,
 		"registration": map[string]any{"clientName": "Fabrikam Identity Check"},
 		"callback": map[string]any{
 			"url": w.relying.url, "state": "state-2", "headers": map[string]any{"Authorization": "Bearer callback"},
 		},
-		"type": "VerifiedIdentity", "manifest": w.e.ManifestURL(contract),
-		"claims": map[string]any{"firstName": "Ana", "lastName": "Lima", "portrait": emulator.Portrait(3)},
+		"type": contract.Type, "manifest": w.e.ManifestURL(contract), "claims": claims,
 	}
 }
 

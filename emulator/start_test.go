@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -69,6 +70,7 @@ func newWorld(t testing.TB, change func(*emulator.Config)) *world {
 	if tokenServer.TLS, err = e.CA().TLSConfig(); err != nil {
 		t.Fatalf("TLSConfig() = %v", err)
 	}
+	tokenServer.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // handshakes cut short by the end of a test
 	tokenServer.StartTLS()
 	t.Cleanup(tokenServer.Close)
 	t.Cleanup(func() {

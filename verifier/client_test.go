@@ -461,6 +461,7 @@ func TestHangingServiceDoesNotHangUs(t *testing.T) {
 			w.(http.Flusher).Flush()
 			cancel()
 			<-r.Context().Done()
+			panic(http.ErrAbortHandler)
 		})
 		if _, err := s.create(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("%v", err)

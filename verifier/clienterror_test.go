@@ -3,6 +3,7 @@
 package verifier_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -163,6 +164,40 @@ func TestRetries(t *testing.T) {
 				t.Errorf("%v after %d calls with pauses %v", err, s.calls(), s.pauses)
 			}
 		})
+	}
+}
+
+// A pause that would outlast the visitor's patience is not begun, and one he does not sit out is the end.
+func TestPauseBeyondTheDeadline(t *testing.T) {
+	t.Parallel()
+	s := newService(t, answer(429, "", "Retry-After", "2"))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if _, err := s.create(ctx); !errors.Is(err, verifier.ErrBusy) || s.calls() != 1 || s.pauses != nil {
+		t.Errorf("%v after %d calls with pauses %v", err, s.calls(), s.pauses)
+	}
+
+	s = newService(t, answer(500, ""))
+	s.client.SetSleep(func(context.Context, time.Duration) error { return context.Canceled })
+	var got *verifier.ServiceError
+	if _, err := s.create(t.Context()); !errors.As(err, &got) || s.calls() != 1 {
+		t.Errorf("%v after %d calls", err, s.calls())
+	}
+}
+
+// Time-outs count as failures of the service: a hanging one is left alone as well.
+func TestServiceThatHangsIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	s := newService(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	for range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		if _, err := s.create(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+		cancel()
+	}
+	if _, err := s.create(t.Context()); !errors.Is(err, verifier.ErrBusy) {
+		t.Errorf("%v, want %v", err, verifier.ErrBusy)
 	}
 }
 

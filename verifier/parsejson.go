@@ -92,9 +92,6 @@ func (p *parser) object(read func(name string) error) error {
 		if err != nil {
 			return err
 		}
-		if token.Kind() != '"' {
-			return errSyntax
-		}
 		name := token.String()
 		if len(name) >= maxStringBytes {
 			return errTooLong

@@ -110,11 +110,8 @@ func (r Requirement) NeededClaims() func(name string) bool {
 	return func(name string) bool { return needed[name] }
 }
 
-// keeps says whether a claim goes into the presentation.
+// keeps says whether a claim goes into the presentation. The photo does not: Validate refuses to keep or require it.
 func (r *Requirement) keeps(name string) bool {
-	if r.FaceCheck != nil && r.FaceCheck.SourcePhotoClaim == name {
-		return false
-	}
 	if slices.Contains(r.Keep, name) {
 		return true
 	}

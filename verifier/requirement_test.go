@@ -323,6 +323,7 @@ func TestBindingDoesNotSplitThePolicy(t *testing.T) {
 		{"constraint and requirement", bind("mail", ana, "ana@contoso.example"), true},
 		{"requirement in other case", bind("mail", ana, "ANA@contoso.example"), true},
 		{"constraint alone", bind("mail", ana), false},
+		{"constraint that never holds", bind("mail", verifier.Constraint{ClaimName: "mail"}, "ana@contoso.example"), false},
 		{"requirement of other claim", bind("name", ana, "ana@contoso.example"), false},
 		{"requirement allows more", bind("mail", ana, "ana@contoso.example", "eve@contoso.example"), false},
 		{"implied by contains", bind("mail", verifier.Constraint{ClaimName: "mail", Contains: "@contoso"}, "a@contoso.example"), true},

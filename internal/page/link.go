@@ -31,6 +31,10 @@ func walletLink(link string) (template.URL, error) {
 		if c := link[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"'()<>\\^`{|}", c) >= 0 {
 			return "", errDeepLink
 		}
+		// An incomplete escape would be completed by html/template, and link and code would differ.
+		if link[i] == '%' && (i+2 >= len(link) || !isHex(link[i+1]) || !isHex(link[i+2])) {
+			return "", errDeepLink
+		}
 	}
 	for _, form := range deepLinkForms {
 		if target, ok := strings.CutPrefix(link, form); ok && target != "" {
@@ -38,6 +42,10 @@ func walletLink(link string) (template.URL, error) {
 		}
 	}
 	return "", errDeepLink
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
 // localPath returns path when it stays on this site, else fallback: one slash at its start, none and no backslash after it.

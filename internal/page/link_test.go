@@ -48,6 +48,9 @@ var hostileLinks = []string{
 	"openid-vc://?request_uri=https://x.example/\u202e",
 	"openid-vc://?request_uri=https://x.example/\\",
 	"openid-vc://?request_uri=" + strings.Repeat("a", 1100),
+	"openid-vc://?request_uri=https://x.example/%",
+	"openid-vc://?request_uri=https://x.example/%2",
+	"openid-vc://?request_uri=https://x.example/%0X",
 	"openid://vc?request_uri=https://x.example",
 	"openid-vci://?request_uri=https://x.example",
 }

@@ -40,7 +40,7 @@ func TestConnectionHeaderCannotDeleteClaims(t *testing.T) {
 		{"other white space", connection("close,\u00a0close\u2003,\vclose"), connection("close")},
 		{"semicolons", connection("close; X-Verified-Id-Subject"), nil},
 		{"te", connection("TE, close"), connection("close")},
-		{"many", connection("close, close, keep-alive, close, X, close"), connection("close, keep-alive")},
+		{"many", connection("close,close, keep-alive, close, X, close"), connection("close, keep-alive")},
 
 		{
 			"other names of the same",

@@ -63,6 +63,7 @@ func raw(t *testing.T, server *httptest.Server, request string) (status int, bod
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return resp.StatusCode, resp.Header.Get("X-Seen")
 	}
@@ -77,7 +78,8 @@ func raw(t *testing.T, server *httptest.Server, request string) (status int, bod
 func TestConnectionHeaderCannotDeleteClaimsBehindProxy(t *testing.T) {
 	t.Parallel()
 	app := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "%q", r.Header["X-Verified-Id-Subject"])
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = io.WriteString(w, fmt.Sprintf("%q", r.Header["X-Verified-Id-Subject"]))
 	})
 	const attack = "GET / HTTP/1.1\nHost: a\nX-Verified-Id-Subject: forged\nConnection: close, x-verified-id-subject\n\n"
 	if _, got := raw(t, proxied(t, true, app), attack); got != `[]` {

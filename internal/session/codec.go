@@ -274,8 +274,7 @@ func (d *decoder) score() float64 {
 	}
 	score := math.Float64frombits(binary.BigEndian.Uint64(d.bytes[d.next:]))
 	d.next += 8
-	// Written so that NaN does not pass.
-	if !(score >= 0 && score <= 100) {
+	if math.IsNaN(score) || score < 0 || score > 100 {
 		d.bad = true
 		return 0
 	}

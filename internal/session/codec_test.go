@@ -29,11 +29,15 @@ func TestDecodeReturnsWhatWasEncoded(t *testing.T) {
 	}{
 		{"zero", &session.Session{}},
 		{"sample", sampleSession()},
-		{"long", &session.Session{ID: long, Presentations: []verifier.Presentation{{Claims: []verifier.Claim{{Name: long, Value: long}}}}}},
+		{"long", &session.Session{
+			ID: long, Presentations: []verifier.Presentation{{Claims: []verifier.Claim{{Name: long, Value: long}}}},
+		}},
 		{"empty presentations", &session.Session{Presentations: make([]verifier.Presentation, 3)}},
 		{"score 0", &session.Session{Presentations: []verifier.Presentation{{FaceChecked: true}}}},
 		{"score 100", &session.Session{Presentations: []verifier.Presentation{{FaceChecked: true, FaceScore: 100}}}},
-		{"old dates", &session.Session{Created: time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC), Seen: time.Unix(-1, 0).UTC(), Expires: time.Unix(0, 0).UTC()}},
+		{"old dates", &session.Session{
+			Created: time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC), Seen: time.Unix(-1, 0).UTC(), Expires: time.Unix(0, 0).UTC(),
+		}},
 		{"far date", &session.Session{Expires: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)}},
 	}
 	for _, tt := range tests {
@@ -86,8 +90,8 @@ func fill(t *testing.T, v reflect.Value) {
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		fill(t, v.Index(0))
 	case v.Kind() == reflect.Struct:
-		for i := range v.NumField() {
-			fill(t, v.Field(i))
+		for _, field := range v.Fields() {
+			fill(t, field)
 		}
 	default:
 		t.Fatalf("%v: the codec does not know this kind; teach it, and this test", v.Type())
@@ -163,6 +167,7 @@ func TestDamagedSessionIsNotDecoded(t *testing.T) {
 		{"presentations without end", head + "\xff\xff\xff\xff\xff\xff\xff\xff\x7f\x00"},
 		{"claims without end", head + "\x00\xff\xff\xff\xff\xff\xff\xff\xff\x7f"},
 		{"more claims announced than there are", head + "\x01\x01" + "\x00" + empty + "\x00\x00"},
+		{"claims announced that no presentation has", head + "\x01\x01" + "\x00" + empty},
 		{"fewer claims announced", head + "\x01\x00" + "\x00" + empty[1:] + "\x01\x01a\x01b"},
 		{"same claim twice", head + "\x01\x02" + "\x00" + empty[1:] + "\x02\x01a\x00\x01a\x00"},
 		{"claims out of order", head + "\x01\x02" + "\x00" + empty[1:] + "\x02\x01b\x00\x01a\x00"},
@@ -184,7 +189,8 @@ func TestDamagedSessionIsNotDecoded(t *testing.T) {
 	for _, good := range []string{
 		head + "\x00\x00", head + "\x01\x00" + "\x00" + empty, head + "\x01\x01" + "\x00" + empty[1:] + "\x01\x01a\x00",
 		head + "\x01\x00" + "\x02\x40\x59\x00\x00\x00\x00\x00\x00" + empty,
-		"\x01\x00\x00\x00\xff\x85\xa2\xff\xdf\x0e\x00\x00\x00\x00", "\x01\x00\x00\x00\xfe\xdb\x8f\xf9\xce\x03\x00\x00\x00\x00", // the end of 9999, the second second of year 1
+		"\x01\x00\x00\x00\xff\x85\xa2\xff\xdf\x0e\x00\x00\x00\x00", // the last second of 9999
+		"\x01\x00\x00\x00\xfe\xdb\x8f\xf9\xce\x03\x00\x00\x00\x00", // year 1, one second in
 	} {
 		if _, err := session.Decode([]byte(good)); err != nil {
 			t.Errorf("Decode(%q) = %v", good, err)

@@ -193,14 +193,14 @@ func FuzzCookieHeader(f *testing.F) {
 
 		// Every pair that is not ours is still there, in order and byte for byte; none of ours is.
 		var want []string
-		for _, pair := range strings.Split(line, ";") {
+		for pair := range strings.SplitSeq(line, ";") {
 			if name, _, _ := strings.Cut(strings.TrimLeft(pair, " "), "="); !isOurs(name) {
 				want = append(want, strings.TrimLeft(pair, " "))
 			}
 		}
 		var got []string
 		if _, there := h["Cookie"]; there || len(want) > 0 {
-			for _, pair := range strings.Split(rest, ";") {
+			for pair := range strings.SplitSeq(rest, ";") {
 				got = append(got, strings.TrimLeft(pair, " "))
 			}
 		}

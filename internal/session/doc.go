@@ -9,11 +9,10 @@
 //	sealer := ring.Sealer(session.PurposeSession)
 //	ad := session.AD("__Host-vid", "app.example")
 //
-//	err = cookie.Set(w.Header(), sealer.Seal(s.AppendBinary(nil), ad), 8*time.Hour)
+//	err = cookie.Set(w.Header(), sealer.SealSession(s, ad), 8*time.Hour)
 //
 //	value, ok := session.FindCookie(r.Header, "__Host-vid")
-//	plain, err := sealer.Open(value, ad)
-//	s, err := session.Decode(plain)
+//	s, err := sealer.OpenSession(value, ad)
 //	if !s.Live(now, idle) { … }
 //	session.StripCookies(r.Header, func(name string) bool { return name == "__Host-vid" })
 //

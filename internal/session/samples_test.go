@@ -30,10 +30,14 @@ func sampleSession() *session.Session {
 		CrossDevice: true,
 		Presentations: []verifier.Presentation{
 			{
-				Credential:        "employee",
-				Type:              "VerifiedEmployee",
-				Issuer:            "did:web:verifiedid.contoso.com",
-				Claims:            []verifier.Claim{{Name: "displayName", Value: "Megan Bowen"}, {Name: "jobTitle", Value: "Auditor"}, {Name: "mail", Value: "megan@contoso.com"}},
+				Credential: "employee",
+				Type:       "VerifiedEmployee",
+				Issuer:     "did:web:verifiedid.contoso.com",
+				Claims: []verifier.Claim{
+					{Name: "displayName", Value: "Megan Bowen"},
+					{Name: "jobTitle", Value: "Auditor"},
+					{Name: "mail", Value: "megan@contoso.com"},
+				},
 				VerifiedAt:        day.Add(-time.Minute),
 				FaceChecked:       true,
 				FaceScore:         83.5,

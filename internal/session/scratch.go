@@ -14,11 +14,14 @@ const maxScratch = 64 << 10
 // microsecond.
 type scratch struct{ b []byte }
 
-var scratchPool = sync.Pool{New: func() any { return new(scratch) }}
+var scratchPool sync.Pool
 
 // getScratch returns an empty buffer with room for size bytes.
 func getScratch(size int) *scratch {
-	s := scratchPool.Get().(*scratch)
+	s, ok := scratchPool.Get().(*scratch)
+	if !ok {
+		s = new(scratch)
+	}
 	s.b = slices.Grow(s.b[:0], size)
 	return s
 }

@@ -116,6 +116,22 @@ func TestMisspelledSealDoesNotOpen(t *testing.T) {
 	}
 }
 
+// The end of a text is left out and made up for with line breaks, which the decoder skips. The bytes that are then missing must not
+// be those that the last text left behind in the buffer.
+func TestSealIsNotCompletedFromUsedBuffer(t *testing.T) {
+	t.Parallel()
+	sealer := newRing(t, 1).Sealer(session.PurposeSession)
+	for size := range 4 {
+		sealed := sealer.Seal(make([]byte, size), "ad")
+		for n := 1; n <= 8; n++ {
+			if _, err := sealer.Open(sealed, "ad"); err != nil {
+				t.Fatal(err)
+			}
+			mustNotOpen(t, sealer, sealed[:len(sealed)-n]+strings.Repeat("\n", n))
+		}
+	}
+}
+
 func mustNotOpen(t *testing.T, sealer *session.Sealer, sealed string) {
 	t.Helper()
 	if plain, err := sealer.Open(sealed, "ad"); !errors.Is(err, session.ErrNotOpened) || plain != nil {
@@ -185,8 +201,22 @@ func TestSealOfFirstVersionOpens(t *testing.T) {
 func TestAssociatedDataIsUnambiguous(t *testing.T) {
 	t.Parallel()
 	lists := [][]string{
-		{}, {""}, {"", ""}, {"a"}, {"a", ""}, {"", "a"}, {"ab"}, {"a", "b"}, {"a\x01b"}, {"\x01a"}, {"abc"}, {"a", "bc"}, {"ab", "c"},
-		{strings.Repeat("x", 127)}, {strings.Repeat("x", 128)}, {strings.Repeat("x", 300)},
+		{},
+		{""},
+		{"", ""},
+		{"a"},
+		{"a", ""},
+		{"", "a"},
+		{"ab"},
+		{"a", "b"},
+		{"a\x01b"},
+		{"\x01a"},
+		{"abc"},
+		{"a", "bc"},
+		{"ab", "c"},
+		{strings.Repeat("x", 127)},
+		{strings.Repeat("x", 128)},
+		{strings.Repeat("x", 300)},
 	}
 	seen := make(map[string]int)
 	for i, list := range lists {

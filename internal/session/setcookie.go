@@ -55,14 +55,17 @@ func (c CookieConfig) Validate() error {
 	switch {
 	case strings.HasPrefix(c.Name, hostPrefix):
 		if !c.Secure || c.Domain != "" {
-			return fmt.Errorf("%w: %s needs Secure and no domain; with a domain the name begins with %s", ErrCookieConfig, c.Name, securePrefix)
+			return fmt.Errorf("%w: %s needs Secure and no domain; with a domain the name begins with %s",
+				ErrCookieConfig, c.Name, securePrefix)
 		}
 	case strings.HasPrefix(c.Name, securePrefix):
 		if !c.Secure || !isDomain(c.Domain) {
-			return fmt.Errorf("%w: %s needs Secure and a domain such as corp.example; without one the name begins with %s", ErrCookieConfig, c.Name, hostPrefix)
+			return fmt.Errorf("%w: %s needs Secure and a domain such as corp.example; without one the name begins with %s",
+				ErrCookieConfig, c.Name, hostPrefix)
 		}
 	case strings.HasPrefix(c.Name, "__"):
-		return fmt.Errorf("%w: name %q: of the names with two underscores only %s and %s are allowed", ErrCookieConfig, c.Name, hostPrefix, securePrefix)
+		return fmt.Errorf("%w: name %q: of the names with two underscores only %s and %s are allowed",
+			ErrCookieConfig, c.Name, hostPrefix, securePrefix)
 	case c.Secure:
 		return fmt.Errorf("%w: a secure cookie is called %s%s", ErrCookieConfig, hostPrefix, c.Name)
 	case c.Domain != "":
@@ -86,7 +89,7 @@ func (c CookieConfig) Set(h http.Header, value string, maxAge time.Duration) err
 	if !isToken(value) {
 		return fmt.Errorf("%w: %s", ErrCookieValue, c.Name)
 	}
-	cookie := c.cookie(value)
+	cookie := c.cookie(value) //nolint:gosec // G124: as there
 	if maxAge > 0 {
 		cookie.MaxAge = max(int(maxAge/time.Second), 1)
 	}
@@ -99,7 +102,7 @@ func (c CookieConfig) Clear(h http.Header) {
 	if c.Validate() != nil {
 		return
 	}
-	cookie := c.cookie("")
+	cookie := c.cookie("")                 //nolint:gosec // G124: as there
 	cookie.MaxAge = -1                     // written as Max-Age=0
 	cookie.Expires = time.Unix(0, 0).UTC() // the same for those who do not know Max-Age
 	c.put(h, cookie)
@@ -107,7 +110,7 @@ func (c CookieConfig) Clear(h http.Header) {
 
 // cookie returns the cookie with the attributes that all of ours have.
 func (c CookieConfig) cookie(value string) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // G124: Validate ties Secure to the name
 		Name:     c.Name,
 		Value:    value,
 		Path:     "/",

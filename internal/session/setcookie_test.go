@@ -23,27 +23,39 @@ func TestCookieAttributes(t *testing.T) {
 		want   string
 	}{
 		{
-			"host", session.CookieConfig{Name: "__Host-vid", Secure: true}, 8 * time.Hour,
+			"host",
+			session.CookieConfig{Name: "__Host-vid", Secure: true},
+			8 * time.Hour,
 			"__Host-vid=v; Path=/; Max-Age=28800; HttpOnly; Secure; SameSite=Lax",
 		},
 		{
-			"until the browser closes", session.CookieConfig{Name: "__Host-vid", Secure: true}, 0,
+			"until the browser closes",
+			session.CookieConfig{Name: "__Host-vid", Secure: true},
+			0,
 			"__Host-vid=v; Path=/; HttpOnly; Secure; SameSite=Lax",
 		},
 		{
-			"less than a second", session.CookieConfig{Name: "__Host-vid", Secure: true}, time.Millisecond,
+			"less than a second",
+			session.CookieConfig{Name: "__Host-vid", Secure: true},
+			time.Millisecond,
 			"__Host-vid=v; Path=/; Max-Age=1; HttpOnly; Secure; SameSite=Lax",
 		},
 		{
-			"negative", session.CookieConfig{Name: "__Host-vid", Secure: true}, -time.Hour,
+			"negative",
+			session.CookieConfig{Name: "__Host-vid", Secure: true},
+			-time.Hour,
 			"__Host-vid=v; Path=/; HttpOnly; Secure; SameSite=Lax",
 		},
 		{
-			"sibling sites", session.CookieConfig{Name: "__Secure-vid", Secure: true, Domain: "corp.example"}, time.Minute,
+			"sibling sites",
+			session.CookieConfig{Name: "__Secure-vid", Secure: true, Domain: "corp.example"},
+			time.Minute,
 			"__Secure-vid=v; Path=/; Domain=corp.example; Max-Age=60; HttpOnly; Secure; SameSite=Lax",
 		},
 		{
-			"loopback", session.CookieConfig{Name: "vid-insecure"}, time.Minute,
+			"loopback",
+			session.CookieConfig{Name: "vid-insecure"},
+			time.Minute,
 			"vid-insecure=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax",
 		},
 	}

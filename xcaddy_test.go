@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verifiedid_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Pinned, because a build that comes out differently tomorrow shows nothing. The Caddy version is the one in go.mod.
+const xcaddy = "github.com/caddyserver/xcaddy/cmd/xcaddy@v0.4.5"
+
+// productionModules are the modules that a build with this plugin has and Caddy alone has not: no more and no fewer, so
+// that a module that was forgotten here, or in the documentation, is noticed.
+var productionModules = []string{
+	"admin.api.verified_id",
+	"http.handlers.verified_id",
+	"http.verified_id.stores.memory",
+	"verified_id",
+}
+
+// Operators build with xcaddy from the root package. What comes out has our modules and no emulator, which would hand a
+// credential to whoever asks.
+func TestBuildWithXcaddy(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("compiles a whole Caddy")
+	}
+	version, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Version}}", "github.com/caddyserver/caddy/v2").Output()
+	if err != nil {
+		t.Fatalf("asking for Caddy's version: %v", err)
+	}
+	binary := filepath.Join(t.TempDir(), "caddy")
+	if runtime.GOOS == "windows" {
+		binary += ".exe"
+	}
+
+	build := exec.CommandContext(t.Context(), "go", "run", xcaddy, "build", strings.TrimSpace(string(version)),
+		"--with", module+"=.", "--output", binary)
+	build.Env = append(os.Environ(), xcaddyEnvironment()...)
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("xcaddy build: %v\n%s", err, output)
+	}
+
+	got := listModules(t, binary, "--skip-standard")
+	slices.Sort(got)
+	if !slices.Equal(got, productionModules) {
+		t.Errorf("list-modules names\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(productionModules, "\n\t"))
+	}
+}
+
+// xcaddyEnvironment makes xcaddy compile as this test was compiled, which leaves nothing out and finds nearly all of
+// Caddy compiled already.
+func xcaddyEnvironment() []string {
+	flags := "-race=false" // any flag replaces xcaddy's own
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		flags = "-race"
+	}
+	return []string{"XCADDY_GO_BUILD_FLAGS=" + flags, "CGO_ENABLED=1", "XCADDY_SETCAP=0"}
+}
+
+// listModules returns the IDs that `caddy list-modules` prints, one a line, before the summary.
+func listModules(t *testing.T, binary string, flags ...string) []string {
+	t.Helper()
+	output, err := exec.CommandContext(t.Context(), binary, append([]string{"list-modules"}, flags...)...).Output()
+	if err != nil {
+		t.Fatalf("caddy list-modules: %v", err)
+	}
+	ids := []string{}
+	for line := range strings.Lines(string(output)) {
+		if id := strings.TrimSpace(line); id != "" && !strings.Contains(id, " ") {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}

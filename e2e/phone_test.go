@@ -29,24 +29,38 @@ const (
 	inTheApp     = `#app`
 )
 
-// scan photographs the code on the visitor's screen and opens what it says with the person's wallet.
+// scan photographs the code on the visitor's screen and opens what it says with the person's wallet. As a phone does, it
+// tries from several distances.
 func (w *world) scan(v *visitor) *emulator.Offer {
 	w.t.Helper()
 	v.see(code)
-	picture := step(v, "photographing the code", chromedp.ScreenshotScale(chromedp.CSS(code), 2, chromedp.NodeVisible))
+	var err error
+	for _, scale := range []float64{2, 3, 4, 1} {
+		picture := step(v, "photographing the code", chromedp.ScreenshotScale(chromedp.CSS(code), scale, chromedp.NodeVisible))
+		var text string
+		if text, err = readCode(picture); err == nil {
+			return w.openLink(text)
+		}
+	}
+	w.t.Fatalf("reading the code: %v", err)
+	return nil
+}
+
+// readCode returns the text of a QR code in a PNG picture.
+func readCode(picture []byte) (string, error) {
 	image, err := png.Decode(bytes.NewReader(picture))
 	if err != nil {
-		w.t.Fatalf("reading the photograph: %v", err)
+		return "", err
 	}
 	bitmap, err := gozxing.NewBinaryBitmapFromImage(image)
 	if err != nil {
-		w.t.Fatalf("reading the photograph: %v", err)
+		return "", err
 	}
-	result, err := qrcode.NewQRCodeReader().Decode(bitmap, nil)
+	result, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_TRY_HARDER: true})
 	if err != nil {
-		w.t.Fatalf("reading the code: %v", err)
+		return "", err
 	}
-	return w.openLink(result.GetText())
+	return result.GetText(), nil
 }
 
 // tap follows the link to the wallet on the visitor's own phone.

@@ -116,7 +116,7 @@ func (e *Emulator) callBack(r *request, body callbackBody) RecordedCallback {
 	fault, faulty := e.faults.nextCallback(body.RequestStatus)
 	m := message{request: r, requestID: body.RequestID, requestStatus: body.RequestStatus, header: make(http.Header)}
 	m.header.Set("Content-Type", "application/json; charset=utf-8")
-	m.header.Set("MS-CV", e.rand.correlationVector())
+	m.header.Set("ms-cv", e.rand.correlationVector())
 	for name, value := range r.callback.headers {
 		m.header.Set(name, value)
 	}

@@ -254,7 +254,7 @@ func TestCloseEndsHanging(t *testing.T) {
 	w.e.Faults().Inject(emulator.APICreatePresentation, emulator.Fault{Hang: true})
 	done := make(chan error)
 	go func() {
-		_, _, err := w.raw(t.Context(), token)
+		_, err := w.raw(t.Context(), token)
 		done <- err
 	}()
 	if err := w.e.Close(); err != nil {

@@ -89,7 +89,7 @@ func (e *Emulator) writeError(w http.ResponseWriter, err *serviceError) {
 		body.Error.InnerError = &innerError{Code: err.inner, Message: err.message, Target: err.target}
 	}
 	w.Header().Set("Request-Id", body.RequestID)
-	w.Header().Set("MS-CV", body.MSCV)
+	w.Header().Set("ms-cv", body.MSCV)
 	if err.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer authorization_uri="`+e.cfg.TokenURL+`"`)
 	}

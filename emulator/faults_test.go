@@ -71,8 +71,15 @@ func TestFaultsAreUsedUpInOrder(t *testing.T) {
 	}
 }
 
-// raw posts a presentation request and returns the whole answer.
-func (w *world) raw(ctx context.Context, token string) (*http.Response, []byte, error) {
+// rawAnswer is an answer as it came.
+type rawAnswer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// raw posts a presentation request and returns the answer as far as it came.
+func (w *world) raw(ctx context.Context, token string) (rawAnswer, error) {
 	w.t.Helper()
 	body, err := json.Marshal(w.presentation("VerifiedEmployee", emulator.DemoAuthority))
 	if err != nil {
@@ -86,52 +93,56 @@ func (w *world) raw(ctx context.Context, token string) (*http.Response, []byte, 
 	request.Header.Set("Authorization", "Bearer "+token)
 	answer, err := w.client.Do(request)
 	if err != nil {
-		return nil, nil, err //nolint:wrapcheck // a test looks at it
+		return rawAnswer{}, err
 	}
 	defer func() { _ = answer.Body.Close() }()
 	got, err := io.ReadAll(answer.Body)
-	return answer, got, err //nolint:wrapcheck // a test looks at it
+	return rawAnswer{status: answer.StatusCode, header: answer.Header, body: got}, err
 }
 
 func TestFaultsOfTheWire(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	token := w.demoToken()
-	faults := w.e.Faults()
-
-	faults.Inject(emulator.APICreatePresentation, emulator.Fault{Status: 429, RetryAfter: "7", Times: 1})
-	answer, _, err := w.raw(t.Context(), token)
-	if err != nil || answer.StatusCode != 429 || answer.Header.Get("Retry-After") != "7" {
-		t.Errorf("429 with Retry-After = %v, %v", answer, err)
+	inject := func(fault emulator.Fault) {
+		fault.Times = 1
+		w.e.Faults().Inject(emulator.APICreatePresentation, fault)
 	}
 
-	faults.Inject(emulator.APICreatePresentation, emulator.Fault{Status: 502, Body: "<html>Bad gateway</html>", Times: 1})
-	answer, body, err := w.raw(t.Context(), token)
-	if err != nil || answer.StatusCode != 502 || string(body) != "<html>Bad gateway</html>" || !strings.HasPrefix(answer.Header.Get("Content-Type"), "text/html") {
-		t.Errorf("HTML body = %v %s, %v", answer, body, err)
+	inject(emulator.Fault{Status: http.StatusTooManyRequests, RetryAfter: "7"})
+	answer, err := w.raw(t.Context(), token)
+	if err != nil || answer.status != http.StatusTooManyRequests || answer.header.Get("Retry-After") != "7" {
+		t.Errorf("429 with Retry-After = %+v, %v", answer, err)
 	}
 
-	faults.Inject(emulator.APICreatePresentation, emulator.Fault{Body: "{}", ContentType: "application/json", Times: 1})
-	answer, body, err = w.raw(t.Context(), token)
-	if err != nil || answer.StatusCode != 200 || string(body) != "{}" || answer.Header.Get("Content-Type") != "application/json" {
-		t.Errorf("chosen body = %v %s, %v", answer, body, err)
+	inject(emulator.Fault{Status: http.StatusBadGateway, Body: "<html>Bad gateway</html>"})
+	answer, err = w.raw(t.Context(), token)
+	if err != nil || answer.status != http.StatusBadGateway || string(answer.body) != "<html>Bad gateway</html>" ||
+		!strings.HasPrefix(answer.header.Get("Content-Type"), "text/html") {
+		t.Errorf("HTML body = %+v, %v", answer, err)
 	}
 
-	faults.Inject(emulator.APICreatePresentation, emulator.Fault{Truncate: true, Times: 1})
-	answer, body, err = w.raw(t.Context(), token)
-	if err == nil || answer == nil || answer.StatusCode != 201 || json.Valid(body) {
-		t.Errorf("truncated = %v %s, %v, want half an answer and an error", answer, body, err)
+	inject(emulator.Fault{Body: "{}", ContentType: "application/json"})
+	answer, err = w.raw(t.Context(), token)
+	if err != nil || answer.status != http.StatusOK || string(answer.body) != "{}" || answer.header.Get("Content-Type") != "application/json" {
+		t.Errorf("chosen body = %+v, %v", answer, err)
 	}
 
-	faults.Inject(emulator.APICreatePresentation, emulator.Fault{Delay: time.Nanosecond, Times: 1})
-	if answer, _, err = w.raw(t.Context(), token); err != nil || answer.StatusCode != 201 {
-		t.Errorf("delayed = %v, %v, want 201", answer, err)
+	inject(emulator.Fault{Truncate: true})
+	answer, err = w.raw(t.Context(), token)
+	if err == nil || answer.status != http.StatusCreated || json.Valid(answer.body) {
+		t.Errorf("truncated = %+v, %v, want half an answer and an error", answer, err)
 	}
 
-	faults.Inject(emulator.APICreatePresentation, emulator.Fault{Hang: true, Times: 1})
+	inject(emulator.Fault{Delay: time.Nanosecond})
+	if answer, err = w.raw(t.Context(), token); err != nil || answer.status != http.StatusCreated {
+		t.Errorf("delayed = %+v, %v, want 201", answer, err)
+	}
+
+	inject(emulator.Fault{Hang: true})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, _, err := w.raw(ctx, token); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := w.raw(ctx, token); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("hanging = %v, want the caller to give up", err)
 	}
 }

@@ -3,7 +3,6 @@
 package emulator_test
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -50,14 +49,10 @@ func newSampleApp(w *world, t *testing.T) *sampleApp {
 // accessToken gets a token as MSAL does and makes the check that the node sample makes before it starts.
 func (a *sampleApp) accessToken(tenant, client, secret string) string {
 	a.t.Helper()
-	answer, err := a.http.PostForm(a.hosts.Replace("https://login.microsoftonline.com/"+tenant+"/oauth2/v2.0/token"), url.Values{ //nolint:noctx // as the samples do
+	_, body := a.send(http.MethodPost, "https://login.microsoftonline.com/"+tenant+"/oauth2/v2.0/token", url.Values{
 		"client_id": {client}, "client_secret": {secret}, "grant_type": {"client_credentials"},
 		"scope": {"3db474b9-6a0c-4840-96ac-1fceb342124f/.default"},
-	})
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	body := a.decode(answer)
+	}.Encode(), http.Header{"Content-Type": {"application/x-www-form-urlencoded"}})
 	token, _ := body["access_token"].(string)
 	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token+"..", ".")[1])
 	if err != nil {
@@ -75,14 +70,24 @@ func (a *sampleApp) accessToken(tenant, client, secret string) string {
 	return token
 }
 
-func (a *sampleApp) decode(answer *http.Response) map[string]any {
+// send speaks to one of the real service's hosts, or so it thinks.
+func (a *sampleApp) send(method, target, body string, header http.Header) (int, map[string]any) {
 	a.t.Helper()
-	defer func() { _ = answer.Body.Close() }()
-	var body map[string]any
-	if err := json.NewDecoder(answer.Body).Decode(&body); err != nil {
+	request, err := http.NewRequestWithContext(a.t.Context(), method, a.hosts.Replace(target), strings.NewReader(a.hosts.Replace(body)))
+	if err != nil {
 		a.t.Fatal(err)
 	}
-	return body
+	request.Header = header
+	answer, err := a.http.Do(request)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	var decoded map[string]any
+	if err := json.NewDecoder(answer.Body).Decode(&decoded); err != nil {
+		a.t.Fatal(err)
+	}
+	return answer.StatusCode, decoded
 }
 
 // request sends a template of a sample with its own callback filled in.
@@ -96,21 +101,10 @@ func (a *sampleApp) request(api, callbackPath, token string, template map[string
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	request, err := http.NewRequestWithContext(a.t.Context(), http.MethodPost,
-		a.hosts.Replace("https://verifiedid.did.msidentity.com/v1.0/verifiableCredentials/"+api),
-		bytes.NewReader([]byte(a.hosts.Replace(string(body)))))
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Authorization", "Bearer "+token)
-	response, err := a.http.Do(request)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	answer = a.decode(response)
-	if response.StatusCode != http.StatusCreated {
-		a.t.Fatalf("%s = %d %v", api, response.StatusCode, answer)
+	status, answer := a.send(http.MethodPost, "https://verifiedid.did.msidentity.com/v1.0/verifiableCredentials/"+api, string(body),
+		http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + token}})
+	if status != http.StatusCreated {
+		a.t.Fatalf("%s = %d %v", api, status, answer)
 	}
 	a.store(state, map[string]any{"status": "request_created"})
 	return state, answer
@@ -123,7 +117,7 @@ func (a *sampleApp) store(state string, entry map[string]any) {
 }
 
 func (a *sampleApp) callback(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("api-key") != a.apiKey {
+	if r.Header.Get("Api-Key") != a.apiKey {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
@@ -152,11 +146,8 @@ func (a *sampleApp) requestStatus(w http.ResponseWriter, r *http.Request) {
 
 func (a *sampleApp) poll(state string) map[string]any {
 	a.t.Helper()
-	answer, err := a.http.Get(a.public + "/api/request-status?id=" + url.QueryEscape(state)) //nolint:noctx // as the samples do
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return a.decode(answer)
+	_, entry := a.send(http.MethodGet, a.public+"/api/request-status?id="+url.QueryEscape(state), "", nil)
+	return entry
 }
 
 // TestForeignClient runs a sample application of the real service. If it needed more than other host names, the

@@ -306,9 +306,15 @@ func TestManifestIsSignedByItsIssuer(t *testing.T) {
 	want := example(t, "manifest-decoded")["payload"]
 	// Compare with the worked example, member by member; times and hosts differ.
 	for _, path := range [][]any{
-		{"id"}, {"iss"}, {"display", "locale"}, {"display", "card", "title"}, {"display", "card", "issuedBy"},
-		{"display", "consent", "title"}, {"display", "claims", "vc.credentialSubject.portrait", "type"},
-		{"input", "issuer"}, {"input", "attestations", "idTokens", 0, "configuration"},
+		{"id"},
+		{"iss"},
+		{"display", "locale"},
+		{"display", "card", "title"},
+		{"display", "card", "issuedBy"},
+		{"display", "consent", "title"},
+		{"display", "claims", "vc.credentialSubject.portrait", "type"},
+		{"input", "issuer"},
+		{"input", "attestations", "idTokens", 0, "configuration"},
 		{"input", "attestations", "idTokens", 0, "claims", 0, "claim"},
 	} {
 		if got, want := text(claims, path...), text(want, path...); got != want {

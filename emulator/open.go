@@ -116,7 +116,7 @@ func (w *Wallet) get(ctx context.Context, target string, header http.Header) ([]
 
 // do sends a request of the wallet and reads the whole answer.
 func (w *Wallet) do(req *http.Request) (status int, body []byte, header http.Header, err error) {
-	req.Header.Set("MS-CV", w.e.rand.correlationVector())
+	req.Header.Set("ms-cv", w.e.rand.correlationVector())
 	req.Header.Set("User-Agent", "VerifiedIDEmulator/1.0")
 	req.Header.Set("X-Ms-Entra-Verifiedid-Wallet-Library", "Emulator/1.0")
 	resp, err := w.e.client.Do(req)

@@ -3,7 +3,7 @@
 package emulator
 
 import (
-	"fmt"
+	"slices"
 	"time"
 )
 
@@ -30,28 +30,28 @@ func (e *Emulator) Pending() []PendingRequest {
 	e.requests.mu.Lock()
 	defer e.requests.mu.Unlock()
 	var pending []PendingRequest
-	for i := len(e.requests.order) - 1; i >= 0; i-- {
-		if p, ok := e.pending(e.requests.order[i], now); ok {
+	for _, r := range slices.Backward(e.requests.order) {
+		if now.After(r.expires) {
+			break // all live equally long, so those before it are older still
+		}
+		if p, ok := e.pending(r); ok {
 			pending = append(pending, p)
 		}
 	}
 	return pending
 }
 
-func (e *Emulator) pending(r *request, now time.Time) (PendingRequest, bool) {
+func (e *Emulator) pending(r *request) (PendingRequest, bool) {
+	var who registration
+	if r.kind == Issuance {
+		who = r.issuance.registration
+	} else {
+		who = r.presentation.registration
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.done || now.After(r.expires) {
-		return PendingRequest{}, false
-	}
-	p := PendingRequest{ID: r.id, Kind: r.kind, Created: r.created, Expires: r.expires, Opened: r.fetched}
-	kind, asked := "presentationRequests", registration{}
-	if r.kind == Issuance {
-		kind, asked = "issuanceRequests", r.issuance.registration
-	} else {
-		asked = r.presentation.registration
-	}
-	p.Name, p.Purpose = asked.clientName, asked.purpose
-	p.Link = fmt.Sprintf("openid-vc://?request_uri=%s/v1.0/%s/verifiableCredentials/%s/%s", e.cfg.PublicURL, r.tenant, kind, r.id)
-	return p, true
+	return PendingRequest{
+		ID: r.id, Kind: r.kind, Name: who.clientName, Purpose: who.purpose, Link: e.link(r),
+		Created: r.created, Expires: r.expires, Opened: r.fetched,
+	}, !r.done
 }

@@ -93,9 +93,15 @@ func TestRequestObject(t *testing.T) {
 	got, want := fetch(), at(example(t, "request-object-decoded"), "payload")
 	definition := []any{"claims", "vp_token", "presentation_definition", "input_descriptors", 0}
 	for _, path := range [][]any{
-		{"response_type"}, {"response_mode"}, {"scope"}, {"client_id"}, {"registration", "client_name"},
-		{"registration", "subject_syntax_types_supported", 0}, {"registration", "vp_formats", "jwt_vp", "alg", 0},
-		{"registration", "vp_formats", "jwt_vc", "alg", 1}, append(definition, "id"), append(definition, "schema", 0, "uri"),
+		{"response_type"},
+		{"response_mode"},
+		{"scope"},
+		{"client_id"},
+		{"registration", "client_name"},
+		{"registration", "subject_syntax_types_supported", 0},
+		{"registration", "vp_formats", "jwt_vp", "alg", 0},
+		{"registration", "vp_formats", "jwt_vc", "alg", 1},
+		append(definition, "id"), append(definition, "schema", 0, "uri"),
 		append(definition, "constraints", "fields", 0, "path", 2), append(definition, "constraints", "fields", 0, "filter", "type"),
 	} {
 		if text(got, path...) != text(want, path...) || text(got, path...) == "" {

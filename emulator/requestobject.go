@@ -142,7 +142,7 @@ func (e *Emulator) serveRequestObject(w http.ResponseWriter, r *http.Request) er
 	w.Header().Set("Content-Type", "application/jwt")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Request-Id", e.rand.uuid())
-	w.Header().Set("MS-CV", e.rand.correlationVector())
+	w.Header().Set("ms-cv", e.rand.correlationVector())
 	_, _ = w.Write([]byte(token)) // the wallet has gone
 	return nil
 }

@@ -131,6 +131,15 @@ func (r *request) knowsNonce(nonce string) bool {
 	return slices.Contains(r.nonces, nonce)
 }
 
+// link is the deep link. The value of request_uri is not percent-encoded: the real service does not do it either.
+func (e *Emulator) link(r *request) string {
+	kind := "presentationRequests"
+	if r.kind == Issuance {
+		kind = "issuanceRequests"
+	}
+	return fmt.Sprintf("openid-vc://?request_uri=%s/v1.0/%s/verifiableCredentials/%s/%s", e.cfg.PublicURL, r.tenant, kind, r.id)
+}
+
 // createdAnswer is the 201 of both request APIs.
 type createdAnswer struct {
 	RequestID string `json:"requestId"`
@@ -145,16 +154,7 @@ func (e *Emulator) open(w http.ResponseWriter, r *request, withQRCode bool) erro
 	r.id, r.state = e.rand.uuid(), e.rand.opaque()
 	r.created, r.expires = now, now.Add(e.cfg.RequestLifetime)
 	r.definitionID, r.livenessID = e.rand.uuid(), e.rand.uuid()
-	kind := "presentationRequests"
-	if r.kind == Issuance {
-		kind = "issuanceRequests"
-	}
-	// The value of request_uri is not percent-encoded: the real service does not do it either.
-	answer := createdAnswer{
-		RequestID: r.id,
-		URL:       fmt.Sprintf("openid-vc://?request_uri=%s/v1.0/%s/verifiableCredentials/%s/%s", e.cfg.PublicURL, r.tenant, kind, r.id),
-		Expiry:    r.expires.Unix(),
-	}
+	answer := createdAnswer{RequestID: r.id, URL: e.link(r), Expiry: r.expires.Unix()}
 	if withQRCode {
 		png, err := qrcode.Encode(answer.URL, qrcode.Medium, qrCodePixels)
 		if err != nil {

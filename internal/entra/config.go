@@ -6,13 +6,14 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -21,135 +22,162 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
 
-// Scope is the Request Service as Entra ID knows it ("Verifiable Credentials Service Request").
+// Scope is what tokens are asked for: the app "Verifiable Credentials Service Request", the same in every tenant.
 const Scope = "3db474b9-6a0c-4840-96ac-1fceb342124f/.default"
 
-// Config says who we are towards Entra ID. Exactly one of ClientSecret, Certificate, ManagedIdentity and WorkloadIdentity is
-// given.
+// Config says who asks, and how it proves that. Exactly one of ClientSecret, Certificate, ManagedIdentity and
+// WorkloadIdentity is set.
 type Config struct {
-	// Tenant that owns the verifier's authority: its id or a verified domain. Not used with ManagedIdentity.
+	// Tenant is the ID or a verified domain of the tenant that owns the Verified ID authority. Required with a secret or a
+	// certificate; unused with a managed identity; with a workload identity it defaults to the environment's AZURE_TENANT_ID.
 	Tenant string
 
-	// ClientID is the application id of the app registration. Not used with ManagedIdentity; optional with
-	// WorkloadIdentity, whose environment names it.
+	// ClientID is the application's ID. Required with a secret or a certificate; with a workload identity it defaults to the
+	// environment's AZURE_CLIENT_ID.
 	ClientID string
 
-	// ClientSecret of the application.
+	// ClientSecret is a secret of the app.
 	ClientSecret string
 
-	// Certificate and private key, PEM or PKCS #12, and the password of the latter.
-	Certificate         []byte
-	CertificatePassword string
+	// Certificate is a certificate of the app with its private key, in PEM or PKCS#12. Password opens it, if it needs one.
+	Certificate []byte
+	Password    string
 
-	// ManagedIdentity of the Azure machine; ManagedIdentityClientID picks a user-assigned one.
+	// ManagedIdentity takes the identity of the machine: the system-assigned one, or the user-assigned one with the client
+	// ID ManagedIdentityClientID.
 	ManagedIdentity         bool
 	ManagedIdentityClientID string
 
-	// WorkloadIdentity: the federated token of the pod, named by AZURE_FEDERATED_TOKEN_FILE.
+	// WorkloadIdentity takes the federated token that Kubernetes, or whoever set AZURE_FEDERATED_TOKEN_FILE, provides.
 	WorkloadIdentity bool
 
-	// AuthorityHost is the https base of the token endpoint. Empty: the public cloud.
+	// AuthorityHost is the base URL of Entra, https, for tests and other clouds. Nothing else is asked whether it is
+	// genuine. Default: the public cloud; with a workload identity the environment's AZURE_AUTHORITY_HOST first.
 	AuthorityHost string
 
-	// RootCAs are trusted for AuthorityHost. Nil: the system's.
+	// RootCAs are the authorities that vouch for Entra. Nil: those of the system.
 	RootCAs *x509.CertPool
 
-	// Now is the clock. Nil: time.Now.
+	// Logger hears of renewals in the background that fail. Nil: nobody does.
+	Logger *slog.Logger
+
+	// Now is the clock. Nil: [time.Now].
 	Now func() time.Time
 }
 
-// Times for one call of the token endpoint.
-const (
-	connectTimeout = 5 * time.Second
-	callTimeout    = 10 * time.Second
-	tokenRetries   = 2
-)
+// Key returns a hash that is the same for two configurations that would get the same tokens the same way, so that the cache of
+// one may serve the other after a reload. It covers all but RootCAs, Logger and Now; whoever sets RootCAs adds to the key
+// what those were read from. The hash does not give the secret away, but is nothing to show either.
+func (c Config) Key() string {
+	hash := sha256.New()
+	for _, part := range []string{
+		"entra 1", c.Tenant, c.ClientID, c.ClientSecret, string(c.Certificate), c.Password,
+		fmt.Sprint(c.ManagedIdentity), c.ManagedIdentityClientID, fmt.Sprint(c.WorkloadIdentity), c.AuthorityHost,
+	} {
+		_ = binary.Write(hash, binary.BigEndian, uint64(len(part)))
+		_, _ = hash.Write([]byte(part))
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
 
-var errWays = errors.New("give exactly one of client_secret, client_certificate, managed_identity, workload_identity")
-
-func (c Config) check() error {
+// validate judges without touching network or files.
+func (c *Config) validate() error {
 	ways := 0
-	for _, given := range []bool{c.ClientSecret != "", len(c.Certificate) > 0, c.ManagedIdentity, c.WorkloadIdentity} {
-		if given {
+	for _, set := range []bool{c.ClientSecret != "", len(c.Certificate) > 0, c.ManagedIdentity, c.WorkloadIdentity} {
+		if set {
 			ways++
 		}
 	}
 	switch {
 	case ways != 1:
-		return errWays
-	case !c.ManagedIdentity && !c.WorkloadIdentity && c.Tenant == "":
-		return errors.New("the tenant is missing")
-	case !c.ManagedIdentity && !c.WorkloadIdentity && c.ClientID == "":
-		return errors.New("client_id is missing; it is the application id of the app registration")
+		return errors.New("exactly one of client secret, certificate, managed identity and workload identity must be set")
+	case (c.ClientSecret != "" || len(c.Certificate) > 0) && (c.Tenant == "" || c.ClientID == ""):
+		return errors.New("tenant or client ID is missing")
+	case c.Password != "" && len(c.Certificate) == 0:
+		return errors.New("there is a password, but no certificate")
+	case c.ManagedIdentityClientID != "" && !c.ManagedIdentity:
+		return errors.New("there is a managed identity's client ID, but no managed identity")
+	case c.ManagedIdentity && c.AuthorityHost != "":
+		return errors.New("a managed identity has no authority host")
 	}
 	if c.AuthorityHost == "" {
 		return nil
 	}
-	u, err := url.Parse(c.AuthorityHost)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return fmt.Errorf("authority_host %q must be https://host", c.AuthorityHost)
+	authority, err := url.Parse(c.AuthorityHost)
+	if err != nil || authority.Scheme != "https" || authority.Host == "" || authority.User != nil ||
+		authority.RawQuery != "" || authority.Fragment != "" || authority.Path != "" && authority.Path != "/" {
+		return errors.New("authority host is not an https URL without path")
 	}
 	return nil
 }
 
-// key names the identity without giving its secrets away.
-func (c Config) key() string {
-	hash := sha256.New()
-	for _, part := range []string{
-		c.Tenant, c.ClientID, c.ClientSecret, string(c.Certificate), c.CertificatePassword,
-		fmt.Sprint(c.ManagedIdentity), c.ManagedIdentityClientID, fmt.Sprint(c.WorkloadIdentity), c.AuthorityHost,
-	} {
-		fmt.Fprintf(hash, "%d:%s", len(part), part)
+// Limits of one token request. A visitor may be waiting for it.
+const (
+	connectTimeout = 5 * time.Second
+	tryTimeout     = 5 * time.Second
+	retries        = 2
+	retryDelay     = 200 * time.Millisecond
+	maxRetryDelay  = 2 * time.Second
+)
+
+// httpClient makes the client for all requests of a source.
+func (c *Config) httpClient() *http.Client {
+	transport := &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
+		TLSHandshakeTimeout:    connectTimeout,
+		TLSClientConfig:        &tls.Config{RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:      true,
+		MaxResponseHeaderBytes: 64 << 10,
+		IdleConnTimeout:        90 * time.Second,
 	}
-	return hex.EncodeToString(hash.Sum(nil)[:16])
+	if c.ManagedIdentity {
+		// The identity service lives on the machine itself; a proxy must not see its tokens.
+		transport.Proxy = nil
+	}
+	return &http.Client{
+		Transport: &limitedTransport{transport},
+		// A redirect would carry the secret to wherever it points.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
-// credential makes a credential with an empty cache.
-func (c Config) credential() (azcore.TokenCredential, error) {
+// newCredential makes a credential with an empty token cache of its own.
+func (c *Config) newCredential(client *http.Client) (azcore.TokenCredential, error) {
 	options := azcore.ClientOptions{
-		Transport: c.client(),
-		Retry:     policy.RetryOptions{MaxRetries: tokenRetries, TryTimeout: callTimeout, RetryDelay: 200 * time.Millisecond, MaxRetryDelay: 2 * time.Second},
+		Transport: client,
+		Retry: policy.RetryOptions{
+			MaxRetries: retries, TryTimeout: tryTimeout, RetryDelay: retryDelay, MaxRetryDelay: maxRetryDelay,
+		},
+		Telemetry: policy.TelemetryOptions{Disabled: true},
 	}
-	if c.AuthorityHost != "" {
-		options.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: strings.TrimSuffix(c.AuthorityHost, "/") + "/"}
+	own := c.AuthorityHost != ""
+	switch {
+	case own:
+		options.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: c.AuthorityHost}
+	case !c.WorkloadIdentity:
+		// Said explicitly, or azidentity would look for AZURE_AUTHORITY_HOST, which nobody expects of a configuration file.
+		options.Cloud = cloud.AzurePublic
 	}
-	private := c.AuthorityHost != "" // asking the public cloud about a host it does not know would leave the machine for nothing
 	switch {
 	case c.ClientSecret != "":
 		return azidentity.NewClientSecretCredential(c.Tenant, c.ClientID, c.ClientSecret,
-			&azidentity.ClientSecretCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: private})
+			&azidentity.ClientSecretCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: own})
 	case len(c.Certificate) > 0:
-		certificates, key, err := azidentity.ParseCertificates(c.Certificate, []byte(c.CertificatePassword))
+		certificates, key, err := azidentity.ParseCertificates(c.Certificate, []byte(c.Password))
 		if err != nil {
-			return nil, errors.New("the certificate file must hold a PEM certificate and its RSA private key") // the cause may quote the file
+			return nil, err
 		}
 		return azidentity.NewClientCertificateCredential(c.Tenant, c.ClientID, certificates, key,
-			&azidentity.ClientCertificateCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: private})
+			&azidentity.ClientCertificateCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: own})
 	case c.ManagedIdentity:
-		managed := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: options}
+		managed := azidentity.ManagedIdentityCredentialOptions{ClientOptions: options}
 		if c.ManagedIdentityClientID != "" {
 			managed.ID = azidentity.ClientID(c.ManagedIdentityClientID)
 		}
-		return azidentity.NewManagedIdentityCredential(managed)
-	default:
-		return azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
-			ClientOptions: options, DisableInstanceDiscovery: private, TenantID: c.Tenant, ClientID: c.ClientID,
-		})
+		return azidentity.NewManagedIdentityCredential(&managed)
 	}
-}
-
-// client is an own client, with time-outs and without redirects: a token request must not follow anybody (TM-125).
-func (c Config) client() *http.Client {
-	return &http.Client{
-		Timeout: callTimeout,
-		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
-			TLSHandshakeTimeout: connectTimeout,
-			TLSClientConfig:     &tls.Config{RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12},
-			ForceAttemptHTTP2:   true,
-			IdleConnTimeout:     time.Minute,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	return azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
+		ClientOptions: options, DisableInstanceDiscovery: own, TenantID: c.Tenant, ClientID: c.ClientID,
+	})
 }

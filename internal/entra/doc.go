@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package entra gets access tokens for the Request Service from Microsoft Entra ID, with an application's secret or
-// certificate, a managed identity, or a workload identity. It is a verifier.TokenSource around azidentity that adds what a
-// busy gate needs: one fetch at a time, renewal before the end, and one forced renewal when the service refuses a token.
+// Package entra gets access tokens for the Verified ID Request Service from Microsoft Entra, as an app without a user
+// (client credentials), through azidentity. Its [Source] is a verifier.TokenSource.
 //
-// Tokens are never parsed for decisions and never logged.
+// azidentity signs in and speaks the protocol; the package adds what a gate in front of a site needs: one request at a time
+// however many visitors wait, renewal in the background before the token ends, one forced renewal when the service refuses
+// it, errors in one line that say what to mend, and a cache that outlives a configuration reload ([Config.Key]).
+//
+//	source, err := entra.New(entra.Config{Tenant: "contoso.onmicrosoft.com", ClientID: id, ClientSecret: secret})
+//
+// Tokens are opaque here: nothing is read out of them, and no token or secret reaches a log or an error text.
 package entra

@@ -6,132 +6,199 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
-	"golang.org/x/sync/singleflight"
 )
 
-// Source gives out access tokens. It is safe for concurrent use and needs no end.
-type Source struct {
-	config Config
-	flight singleflight.Group
-
-	mu         sync.Mutex
-	credential azcore.TokenCredential
-	current    azcore.AccessToken
-	renewAt    time.Time
-}
-
-// renewBefore is how long before its end a token is replaced, and renewJitter how much earlier at most, so that many nodes
-// do not come at once.
 const (
+	// fetchTimeout bounds one fetch with its retries.
+	fetchTimeout = 15 * time.Second
+
+	// renewBefore is how long before its end a token is renewed, and renewJitter how much earlier at most, so that the nodes
+	// of a site do not ask all at once. A token with a short life is renewed in the last quarter of it.
 	renewBefore = 5 * time.Minute
 	renewJitter = time.Minute
+
+	// endMargin is how long before its end a token is not used any more: the call it is for takes time.
+	endMargin = 30 * time.Second
+
+	// renewPause is the pause after a failed renewal in the background, failurePause that after a failed fetch somebody
+	// waits for. Within the latter everybody gets the same error, so that an outage is not a stampede.
+	renewPause   = 30 * time.Second
+	failurePause = time.Second
+
+	// maxLife is the longest life of a token that is believed.
+	maxLife = 24 * time.Hour
 )
 
-// New checks the config. It calls nobody.
-func New(config Config) (*Source, error) {
-	if err := config.check(); err != nil {
-		return nil, err
-	}
-	if config.Now == nil {
-		config.Now = time.Now
-	}
-	credential, err := config.credential()
-	if err != nil {
-		return nil, err
-	}
-	return &Source{config: config, credential: credential}, nil
+// Source is a source of access tokens for the Request Service. It is safe for concurrent use. Make one with [New] and Close it.
+type Source struct {
+	fetch  func(ctx context.Context) (azcore.AccessToken, error)
+	now    func() time.Time
+	jitter func(d time.Duration) time.Duration
+	logger *slog.Logger
+
+	life    context.Context
+	end     context.CancelFunc
+	cleanup func()
+
+	mu       sync.Mutex
+	token    string
+	expires  time.Time
+	renewAt  time.Time
+	failure  error
+	failedAt time.Time
+	flight   *flight
 }
 
-// Key names this identity: sources with the same key give out the same tokens. It tells nothing of the secrets.
-func (s *Source) Key() string { return s.config.key() }
+// flight is one fetch that any number of callers wait for.
+type flight struct {
+	done  chan struct{}
+	token string
+	err   error
+}
 
-// Token returns a token that is good for a while yet. rejected is one that the service has just answered with 401, or empty;
-// it is not given out again. However many ask at a time, the token endpoint is asked once; while a token is still good
-// and only due for renewal, nobody waits for it.
+// New returns a source, or an error if the configuration is contradictory or a certificate cannot be read. It makes no network
+// call, so it works while Entra is down.
+func New(config Config) (*Source, error) {
+	if err := config.validate(); err != nil {
+		return nil, fmt.Errorf("creating token source: %w", err)
+	}
+	client := config.httpClient()
+	if _, err := config.newCredential(client); err != nil {
+		return nil, fmt.Errorf("creating token source: %w", oneLine(err))
+	}
+	source := newSource(func(ctx context.Context) (azcore.AccessToken, error) { return config.fetch(ctx, client) }, config.Now, config.Logger)
+	source.cleanup = client.CloseIdleConnections
+	return source, nil
+}
+
+func newSource(fetch func(context.Context) (azcore.AccessToken, error), now func() time.Time, logger *slog.Logger) *Source {
+	s := &Source{fetch: fetch, now: now, logger: logger, jitter: func(d time.Duration) time.Duration { return rand.N(d) }, cleanup: func() {}}
+	s.life, s.end = context.WithCancel(context.Background())
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	return s
+}
+
+// fetch asks for a token with a credential of its own: the libraries keep tokens themselves, longer than we want, and cannot be
+// told to forget one.
+func (c *Config) fetch(ctx context.Context, client *http.Client) (azcore.AccessToken, error) {
+	credential, err := c.newCredential(client)
+	if err != nil {
+		return azcore.AccessToken{}, oneLine(err)
+	}
+	options := policy.TokenRequestOptions{Scopes: []string{Scope}}
+	if c.ManagedIdentity {
+		// The cache for managed identities is shared by the whole process; claims, which go nowhere, bypass it.
+		options.Claims = "{}"
+	}
+	ctx, network := withNetworkError(ctx)
+	token, err := credential.GetToken(ctx, options)
+	if err != nil {
+		return azcore.AccessToken{}, newError(err, network.err)
+	}
+	return token, nil
+}
+
+var errClosed = errors.New("token source is closed")
+
+// Token returns an access token. rejected is a token that the service has just refused, or empty: it is not returned again
+// but renewed, once for all callers that bring it. All callers that need a fetch wait for the same one; each waits no longer
+// than its context. Shortly before the token ends, it is renewed in the background while the old one goes on serving.
 func (s *Source) Token(ctx context.Context, rejected string) (string, error) {
-	token, due := s.usable(rejected)
-	if token != "" && !due {
+	s.mu.Lock()
+	now := s.now()
+	if rejected != "" && s.token == rejected {
+		s.token, s.failure = "", nil
+	}
+	if s.token != "" && now.Before(s.expires.Add(-endMargin)) {
+		if !now.Before(s.renewAt) && now.Sub(s.failedAt).Abs() >= renewPause {
+			s.begin()
+		}
+		token := s.token
+		s.mu.Unlock()
 		return token, nil
 	}
-	flight := s.flight.DoChan("token", func() (any, error) {
-		return s.fetch(context.WithoutCancel(ctx), rejected)
-	})
-	if token != "" {
-		return token, nil // the renewal goes on without us
-	}
-	select {
-	case result := <-flight:
-		if result.Err != nil {
-			return "", result.Err
-		}
-		return result.Val.(string), nil
-	case <-ctx.Done():
-		return "", fmt.Errorf("getting an access token: %w", ctx.Err())
-	}
-}
-
-// usable is the token at hand, if it is any good, and whether it is time for another.
-func (s *Source) usable(rejected string) (token string, due bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.config.Now()
-	if s.current.Token == "" || s.current.Token == rejected || !now.Before(s.current.ExpiresOn) {
-		return "", true
-	}
-	return s.current.Token, !now.Before(s.renewAt)
-}
-
-// fetch gets one token. A rejected one also lies in azidentity's cache, so a credential with an empty one takes over.
-func (s *Source) fetch(ctx context.Context, rejected string) (string, error) {
-	if token, due := s.usable(rejected); token != "" && !due {
-		return token, nil // somebody else was quicker
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	credential, err := s.credentialFor(rejected)
-	if err != nil {
+	if s.failure != nil && now.Sub(s.failedAt).Abs() < failurePause {
+		err := s.failure
+		s.mu.Unlock()
 		return "", err
 	}
-	fresh, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{Scope}})
-	if err != nil {
-		return "", fmt.Errorf("getting an access token: %w", withoutBody(err))
+	f := s.begin()
+	s.mu.Unlock()
+
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		return "", ctx.Err()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.current = fresh
-	left := fresh.ExpiresOn.Sub(s.config.Now())
-	early := min(renewBefore+rand.N(renewJitter), left/2) //nolint:gosec // jitter is no secret
-	s.renewAt = fresh.ExpiresOn.Add(-early)
-	return fresh.Token, nil
+	if f.err != nil {
+		return "", f.err
+	}
+	if f.token == rejected {
+		return "", errors.New("entra gave the token again that the service has refused")
+	}
+	return f.token, nil
 }
 
-func (s *Source) credentialFor(rejected string) (azcore.TokenCredential, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.current.Token == "" || (s.current.Token != rejected && s.config.Now().Before(s.current.ExpiresOn) && s.config.Now().Before(s.renewAt)) {
-		return s.credential, nil
-	}
-	credential, err := s.config.credential()
-	if err != nil {
-		return nil, err
-	}
-	s.credential = credential
-	return credential, nil
+// Close ends a fetch under way and gives back idle connections.
+func (s *Source) Close() {
+	s.end()
+	s.cleanup()
 }
 
-// withoutBody keeps of an authentication failure what the operator can use, its status and code, and drops the rest of the
-// answer, which can hold the tenant's data.
-func withoutBody(err error) error {
-	var failed *azidentity.AuthenticationFailedError
-	if errors.As(err, &failed) && failed.RawResponse != nil {
-		return fmt.Errorf("the token endpoint answered %d; check tenant, client_id and the secret or certificate", failed.RawResponse.StatusCode)
+// begin starts a fetch unless one is under way. The lock is held.
+func (s *Source) begin() *flight {
+	if s.flight != nil {
+		return s.flight
 	}
-	return err
+	f := &flight{done: make(chan struct{})}
+	s.flight = f
+	go s.fly(f)
+	return f
+}
+
+// fly fetches. It does not depend on any caller, who may leave.
+func (s *Source) fly(f *flight) {
+	defer close(f.done)
+	ctx, cancel := context.WithTimeout(s.life, fetchTimeout)
+	defer cancel()
+	token, err := s.fetch(ctx)
+	if s.life.Err() != nil {
+		err = errClosed
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flight = nil
+	now := s.now()
+	life := token.ExpiresOn.Sub(now)
+	if err == nil && (token.Token == "" || life <= 0) {
+		err = errors.New("entra gave no token, or one that has ended")
+	}
+	if err != nil {
+		s.failure, s.failedAt, f.err = err, now, err
+		s.logger.Warn("access token could not be renewed", "error", err.Error())
+		return
+	}
+	f.token = token.Token
+	s.token, s.failure, s.failedAt = token.Token, nil, time.Time{}
+	life = min(life, maxLife)
+	s.expires = now.Add(life)
+	early := min(renewBefore, life/4)
+	s.renewAt = s.expires.Add(-early - s.jitter(min(renewJitter, life/8+1)))
+	if refresh := token.RefreshOn; !refresh.IsZero() && refresh.After(now) && refresh.Before(s.renewAt) {
+		s.renewAt = refresh
+	}
 }

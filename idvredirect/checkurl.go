@@ -55,11 +55,7 @@ func checkURL(raw string, insecure bool) (origin string, err error) {
 		return "", err
 	}
 	host := strings.ToLower(u.Hostname())
-	if strings.HasPrefix(u.Host, "[") {
-		if address, err := netip.ParseAddr(host); err != nil || !address.Is6() {
-			return "", errors.New("its host has brackets but is no IPv6 address; correct it")
-		}
-	} else if err := checkHost(host); err != nil {
+	if err := checkHost(host); err != nil {
 		return "", err
 	}
 	if scheme == "http" && (!insecure || !isLoopback(host)) {
@@ -85,6 +81,7 @@ func checkPort(host, port string) (string, error) {
 	return strconv.FormatUint(number, 10), nil
 }
 
+// checkHost is about what url.Parse lets through; in brackets that is an IPv6 address only.
 func checkHost(host string) error {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return nil

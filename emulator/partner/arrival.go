@@ -36,7 +36,7 @@ func (p *Partner) arrive(w http.ResponseWriter, r *http.Request) {
 		p.broken(w, r, err)
 		return
 	}
-	v := visit{id: id, org: org, kickstart: k, begun: now, stage: stageDocument, person: TestPerson, credential: &p.cfg.Credentials[0]}
+	v := visit{id: id, org: org, kickstart: k, begun: now, stage: stageDocument, person: TestPerson, credential: &org.offers[0]}
 	p.visits.add(v)
 	p.log(r.Context(), "visit begun", v)
 	seeVisit(w, r, id)

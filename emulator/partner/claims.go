@@ -64,7 +64,7 @@ func (o *organisation) examineHardened(r *report, t parsedToken, now time.Time) 
 
 	iss, _ := t.claims["iss"].(string)
 	r.add(checkIssuer, iss != "" && (o.Issuer == "" || iss == o.Issuer),
-		fmt.Sprintf("The token says %s; expected: %s.", shown(t.claims["iss"]), orAny(o.Issuer)))
+		fmt.Sprintf("The token says %s; expected: %s.", shown(t.claims["iss"]), orSite(o.Issuer)))
 	r.add(checkAudience, isAudience(t.claims["aud"], o.Audience),
 		fmt.Sprintf("The token says %s; expected: %s.", shown(t.claims["aud"]), o.Audience))
 
@@ -117,11 +117,11 @@ func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < 0x21 || r > 0x7e })
 }
 
-func orAny(s string) string {
-	if s == "" {
-		return "any"
+func orSite(issuer string) string {
+	if issuer == "" {
+		return "a name for the relying party"
 	}
-	return s
+	return issuer
 }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05 on 2 January 2006 (UTC)") }

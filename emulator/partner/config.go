@@ -9,11 +9,12 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"regexp"
-	"strings"
+	"slices"
 	"time"
+
+	"github.com/caddy-verified-id/caddy-verified-id/emulator/internal/frame"
 )
 
 // DefaultMaxTokenLifetime is how far ahead a kickstart token may end.
@@ -45,6 +46,10 @@ type Config struct {
 
 	// PIN asks the wallet for a four-digit number that the page shows.
 	PIN bool
+
+	// AllowNonLoopback lets other machines in. Without it the pages answer loopback addresses
+	// and loopback names only.
+	AllowNonLoopback bool
 
 	// HTTPClient fetches key sets and calls the service. Default: 10 s timeout, no redirects.
 	HTTPClient *http.Client
@@ -95,6 +100,10 @@ type Organisation struct {
 	// token may add a query of its own.
 	RedirectURLs []string
 
+	// Credentials that its people may choose from, by type; the first one is offered first.
+	// Default: all of the partner's, in their order.
+	Credentials []string
+
 	// Mode of the check. Default: [Strict].
 	Mode Mode
 
@@ -118,7 +127,9 @@ type Organisation struct {
 // organisation is a checked one.
 type organisation struct {
 	Organisation
-	keys *keySource
+
+	keys   *keySource
+	offers []Credential
 }
 
 // Reserved first segments never meet an ID: those begin with a hyphen.
@@ -199,6 +210,10 @@ func newOrganisation(o Organisation, c Config) (*organisation, error) {
 		}
 	}
 
+	offers, err := offersFor(o, c.Credentials)
+	if err != nil {
+		return nil, err
+	}
 	keys := &keySource{client: c.HTTPClient, url: o.JWKSURL}
 	switch {
 	case (o.JWKSURL == "") == (len(o.PublicKey) == 0):
@@ -214,7 +229,22 @@ func newOrganisation(o Organisation, c Config) (*organisation, error) {
 		}
 		keys.keys = []signingKey{{public: public}}
 	}
-	return &organisation{Organisation: o, keys: keys}, nil
+	return &organisation{Organisation: o, keys: keys, offers: offers}, nil
+}
+
+func offersFor(o Organisation, all []Credential) ([]Credential, error) {
+	if len(o.Credentials) == 0 {
+		return all, nil
+	}
+	var offers []Credential
+	for _, name := range o.Credentials {
+		i := slices.IndexFunc(all, func(c Credential) bool { return c.Type == name })
+		if i < 0 {
+			return nil, fmt.Errorf("the partner issues no %q", name)
+		}
+		offers = append(offers, all[i])
+	}
+	return offers, nil
 }
 
 // checkOrigin accepts https://host[:port], and http for loopback hosts.
@@ -235,16 +265,8 @@ func checkURL(raw string) error {
 		return errors.New("not a URL")
 	case u.Host == "" || u.User != nil || u.Fragment != "":
 		return errors.New("a host and neither user nor fragment are needed")
-	case u.Scheme == "https" || (u.Scheme == "http" && loopback(u.Hostname())):
+	case u.Scheme == "https" || (u.Scheme == "http" && frame.Loopback(u.Hostname())):
 		return nil
 	}
 	return errors.New("https is needed, or http on a loopback host")
-}
-
-func loopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
 }

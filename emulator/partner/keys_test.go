@@ -148,6 +148,7 @@ func TestConfigurationsRefused(t *testing.T) {
 		{"no redirect URLs", func(c *partner.Config) { c.Organisations[0].RedirectURLs = nil }},
 		{"redirect URL without TLS", func(c *partner.Config) { c.Organisations[0].RedirectURLs = []string{"http://payroll.contoso.example/"} }},
 		{"public URL with a path", func(c *partner.Config) { c.PublicURL += "/idv" }},
+		{"card the partner does not issue", func(c *partner.Config) { c.Organisations[0].Credentials = []string{"Gold"} }},
 		{"no service", func(c *partner.Config) { c.ServiceURL = "" }},
 		{"no credentials", func(c *partner.Config) { c.Credentials = nil }},
 		{"credential without account", func(c *partner.Config) { c.Credentials[0].Account = partner.Account{} }},

@@ -91,6 +91,9 @@ func (p *Partner) routes() http.Handler {
 	root := http.NewServeMux()
 	root.HandleFunc("POST "+callbackPath, p.callback)
 	root.Handle("/", frame.SameOrigin(pages))
+	if !p.cfg.AllowNonLoopback {
+		return frame.ThisMachine(root)
+	}
 	return root
 }
 

@@ -26,9 +26,9 @@ func (p *Partner) takeDocument(w http.ResponseWriter, r *http.Request, v visit) 
 		DocumentNumber: strings.TrimSpace(r.PostFormValue("document_number")),
 	}
 	var chosen *Credential
-	for i := range p.cfg.Credentials {
-		if p.cfg.Credentials[i].Type == r.PostFormValue("credential") {
-			chosen = &p.cfg.Credentials[i]
+	for i := range v.org.offers {
+		if v.org.offers[i].Type == r.PostFormValue("credential") {
+			chosen = &v.org.offers[i]
 		}
 	}
 	problem := person.problem(p.cfg.Now())

@@ -4,8 +4,10 @@ package partner
 
 import (
 	"html/template"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/skip2/go-qrcode"
@@ -25,6 +27,9 @@ type step struct {
 	Done, Current bool
 }
 
+// claim is one line of what will stand in the card.
+type claim struct{ Name, Value string }
+
 // view is what the pages of a visit see.
 type view struct {
 	Path         string // of the visit
@@ -34,6 +39,7 @@ type view struct {
 	Person       Person
 	Credential   *Credential
 	Credentials  []Credential
+	Claims       []claim // of the card, without the picture
 	Problem      string
 	DeepLink     template.URL
 	DeepLinkText string
@@ -55,7 +61,7 @@ func (p *Partner) show(w http.ResponseWriter, r *http.Request, v visit) {
 		Steps:        steps(v.stage),
 		Person:       v.person,
 		Credential:   v.credential,
-		Credentials:  p.cfg.Credentials,
+		Credentials:  v.org.offers,
 		Problem:      v.problem,
 		PIN:          v.request.pin,
 		Retrieved:    v.stage == stageRetrieved,
@@ -73,6 +79,10 @@ func (p *Partner) show(w http.ResponseWriter, r *http.Request, v visit) {
 			return
 		}
 		data.DeepLink, data.DeepLinkText = link, v.request.deepLink
+		claims := v.credential.Claims(v.person)
+		for _, name := range slices.Sorted(maps.Keys(claims)) {
+			data.Claims = append(data.Claims, claim{name, claims[name]})
+		}
 		if p.cfg.WalletURL != "" {
 			data.WalletLink = p.cfg.WalletURL + "?link=" + url.QueryEscape(v.request.deepLink)
 		}

@@ -4,13 +4,17 @@
 (function () {
   "use strict";
 
-  // 1. A page that waits names its event stream: reload it when something happened.
+  // 1. A page that waits names its event stream: reload it when something happened, unless
+  // somebody is writing.
   var events = document.documentElement.getAttribute("data-events");
   if (events && window.EventSource) {
     var source = new EventSource(events);
     source.addEventListener("changed", function () {
       source.close();
-      window.location.reload();
+      var writing = Array.from(document.querySelectorAll("[data-keep]")).some(function (box) { return box.value; });
+      if (!writing) {
+        window.location.reload();
+      }
     });
   }
 

@@ -113,7 +113,7 @@ func (r *Renderer) addPicture(name, source string) (picture, error) {
 func (r *Renderer) hashAssets() string {
 	hash := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(r.assets)) {
-		fmt.Fprintf(hash, "%s %d\n", name, len(r.assets[name].content)) //nolint:errcheck // a hash does not fail
+		fmt.Fprintf(hash, "%s %d\n", name, len(r.assets[name].content))
 		hash.Write(r.assets[name].content)
 	}
 	return hex.EncodeToString(hash.Sum(nil)[:8])

@@ -36,7 +36,7 @@ func parseColour(s string) (rgb, error) {
 	if err != nil {
 		return rgb{}, errColour
 	}
-	return rgb{uint8(n >> 16), uint8(n >> 8), uint8(n)}, nil //nolint:gosec // cut to one byte each on purpose
+	return rgb{uint8(n >> 16), uint8(n >> 8), uint8(n)}, nil
 }
 
 func (c rgb) String() string { return fmt.Sprintf("#%02x%02x%02x", c[0], c[1], c[2]) }

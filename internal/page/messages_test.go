@@ -118,6 +118,19 @@ func TestEveryReasonHasWords(t *testing.T) {
 			t.Errorf("words for %s, which the verifier never says", reason)
 		}
 	}
+	for _, reason := range append(page.RefusalReasons(), "unknown") {
+		p := rendered{"refused " + reason, httptest.NewRecorder()}
+		r.Refused(p, page.Refused{Choice: page.Choice{Credential: "employee"}, Reason: reason, CanRetry: true})
+		root := parse(t, p)
+		if title := textOf(named(root, "h1")[0]); title == "" {
+			t.Errorf("refusal page for %s has no heading", reason)
+		}
+		for i, n := range named(root, "p")[:2] {
+			if len(textOf(n)) < 20 {
+				t.Errorf("paragraph %d of the refusal page for %s is %q", i, reason, textOf(n))
+			}
+		}
+	}
 	for _, reason := range append(page.StartReasons(), "unknown") {
 		p := rendered{"start " + reason, httptest.NewRecorder()}
 		r.Start(p, page.Start{Choices: []page.Choice{{Credential: "employee"}}, Reason: reason})

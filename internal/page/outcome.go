@@ -34,6 +34,7 @@ func (r *Renderer) refusedView(p Refused) view {
 		retryText = "retry_other"
 	case adviceRenew:
 		partnerText, retryText = "partner_get_new", "retry_renewed"
+	case adviceRetry, adviceAsk:
 	}
 	page := refusedPage{
 		Refused: p,

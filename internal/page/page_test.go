@@ -53,9 +53,11 @@ func fill(v reflect.Value, text string) {
 			v.Set(reflect.ValueOf(time.Date(2026, 8, 3, 9, 41, 0, 0, time.UTC)))
 			return
 		}
-		for i := range v.NumField() {
-			fill(v.Field(i), text)
+		for _, field := range v.Fields() {
+			fill(field, text)
 		}
+	default:
+		panic("a view has a field of a kind that this test does not fill")
 	}
 }
 
@@ -111,7 +113,8 @@ func everyPage(t testing.TB, r *page.Renderer, text string) []rendered {
 		r.Wait(w, filled(text, func(p *page.Wait) { p.State, p.DeepLink = page.StateCreated, text }))
 	})
 
-	for _, reason := range append(page.RefusalReasons(), text) {
+	// One reason for each kind of advice.
+	for _, reason := range []string{"face_check_failed", "wrong_type", "revoked", "domain_mismatch", text} {
 		add("refused "+reason, func(w http.ResponseWriter) {
 			r.Refused(w, filled(text, func(p *page.Refused) { p.Reason = reason }))
 		})

@@ -16,7 +16,9 @@ func (r *Renderer) samples() []view {
 	var views []view
 
 	for _, p := range []Start{
-		{}, {Choices: []Choice{plain}}, {Choices: []Choice{choice, plain}, Reason: "signed_out"},
+		{},
+		{Choices: []Choice{plain}},
+		{Choices: []Choice{choice, plain}, Reason: "signed_out"},
 		{Choices: []Choice{choice}, ReturnedFromPartner: true, SameDeviceOnly: true},
 	} {
 		p.Meta, p.Token, p.Destination = meta, "sample", "example.com/sample"

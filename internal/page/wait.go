@@ -66,12 +66,10 @@ func (r *Renderer) waitView(p Wait) (view, error) {
 	}
 
 	p.Meta = r.complete(p.Meta)
-	switch {
-	case p.RefreshSeconds == 0:
+	if p.RefreshSeconds == 0 {
 		p.RefreshSeconds = defaultRefresh
-	default:
-		p.RefreshSeconds = min(max(p.RefreshSeconds, minRefresh), maxRefresh)
 	}
+	p.RefreshSeconds = min(max(p.RefreshSeconds, minRefresh), maxRefresh)
 	query := "?t=" + url.QueryEscape(p.Transaction)
 	page := waitPage{
 		Wait:   p,

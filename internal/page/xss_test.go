@@ -198,7 +198,7 @@ func TestOnlyTheWalletLinkIsTrusted(t *testing.T) {
 		if err != nil {
 			t.Fatalf("reading: %v", err)
 		}
-		for _, line := range bytes.Split(content, []byte("\n")) {
+		for line := range bytes.SplitSeq(content, []byte("\n")) {
 			if conversion.Match(line) {
 				found = append(found, file+": "+string(conversion.Find(line)))
 			}
@@ -213,10 +213,9 @@ func TestOnlyTheWalletLinkIsTrusted(t *testing.T) {
 func TestNoPageSeesTheRequest(t *testing.T) {
 	t.Parallel()
 	renderer := reflect.TypeFor[*page.Renderer]()
-	for i := range renderer.NumMethod() {
-		method := renderer.Method(i)
-		for in := range method.Type.NumIn() {
-			if name := method.Type.In(in).String(); strings.Contains(name, "http.Request") || strings.Contains(name, "url.URL") {
+	for method := range renderer.Methods() {
+		for in := range method.Type.Ins() {
+			if name := in.String(); strings.Contains(name, "http.Request") || strings.Contains(name, "url.URL") {
 				t.Errorf("%s takes a %s", method.Name, name)
 			}
 		}

@@ -9,9 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-
 	"github.com/caddy-verified-id/caddy-verified-id/internal/page"
 	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
@@ -110,7 +107,6 @@ func (v *visitRequest) logout() {
 			v.storeProblem(err, "ending a session")
 			return
 		}
-		v.log(zapcore.InfoLevel, "session ended", zap.String("subject", held.Subject))
 	}
 	header := v.w.Header()
 	v.session.Clear(header)

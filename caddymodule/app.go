@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
 	"github.com/caddy-verified-id/caddy-verified-id/internal/page"
@@ -93,6 +94,7 @@ type App struct {
 	limiter      *limiter
 	pages        *page.Renderer
 	metrics      *metrics
+	events       *caddyevents.App
 	gates        *gateRegistry
 	releases     []func()
 	now          func() time.Time
@@ -113,7 +115,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.gates = newGateRegistry()
 	for _, step := range []func() error{
 		a.provisionIdentity, a.provisionCredentials, a.provisionPartners, a.provisionSession,
-		a.provisionKeys, a.provisionStore, a.provisionClient, a.provisionLimits, a.provisionPages, a.provisionMetrics,
+		a.provisionKeys, a.provisionStore, a.provisionClient, a.provisionLimits, a.provisionPages, a.provisionMetrics, a.provisionEvents,
 	} {
 		if err := step(); err != nil {
 			return err

@@ -63,7 +63,7 @@ func (s *service) create(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusCreated)
 	fmt.Fprintf(w, `{"requestId":%q,"url":"openid-vc://?request_uri=%s/v1.0/t/verifiableCredentials/presentationRequests/%s","expiry":%d}`,
-		id, s.URL, id, testNow.Unix()+300)
+		id, s.URL, id, clockNow().Unix()+300)
 }
 
 func (s *service) calls() int {
@@ -139,6 +139,8 @@ func (b *browser) post(path string, form url.Values) *httptest.ResponseRecorder 
 	})
 	return w
 }
+
+var supportCode = regexp.MustCompile(`<code>[A-Za-z0-9+/&#;]{22,}\.[0-9]+</code>`)
 
 var tokenField = regexp.MustCompile(`name="token" value="([^"]+)"`)
 

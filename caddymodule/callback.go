@@ -149,15 +149,29 @@ func (v *visitRequest) record(t verifier.Transaction, got verifier.Callback) int
 		return http.StatusOK
 	}
 	v.app.metrics.callbacks.WithLabelValues(string(got.Status)).Inc()
-	if after.Retrievals > 1 && got.Status == verifier.StatusRequestRetrieved {
-		v.log(zapcore.WarnLevel, "the code was scanned more than once", zap.String("request_id", t.RequestID), zap.Int("times", after.Retrievals))
-	}
-	if outcome != "" {
-		v.app.metrics.outcomes.WithLabelValues(outcome).Inc()
-		v.log(zapcore.InfoLevel, "presentation decided", zap.String("request_id", t.RequestID), zap.String("outcome", outcome),
-			zap.String("credential", t.Requirement.Credential))
-	}
+	v.tell(&after, got.Status, outcome)
 	return http.StatusOK
+}
+
+// tell counts and reports what a callback has changed. A second scan of one code is worth a look: two wallets have seen it.
+func (v *visitRequest) tell(t *verifier.Transaction, status verifier.RequestStatus, outcome string) {
+	data := map[string]any{"request_id": t.RequestID, "credential": t.Requirement.Credential}
+	if outcome != "" && t.Requirement.FaceCheck != nil {
+		v.app.limiter.clients.allow(t.Client, v.now)
+	}
+	switch {
+	case status == verifier.StatusRequestRetrieved:
+		data["retrievals"] = t.Retrievals
+		v.event(eventRetrieved, data)
+	case t.Status == verifier.StatusVerified:
+		v.app.metrics.outcomes.WithLabelValues(outcome).Inc()
+		data["subject"] = v.app.keys.subjectOf(t.Presentation.Subject)
+		v.event(eventVerified, data)
+	case outcome != "":
+		v.app.metrics.outcomes.WithLabelValues(outcome).Inc()
+		data["reason"] = outcome
+		v.event(eventRefused, data)
+	}
 }
 
 // judge compares what came with what was asked for, under the policy of now (TM-074).
@@ -173,9 +187,15 @@ func (v *visitRequest) judge(t verifier.Transaction, got verifier.Callback) (fun
 	case err != nil:
 		return func(t *verifier.Transaction) error { return t.Refuse(verifier.ReasonMalformed, v.now) }, string(verifier.ReasonMalformed)
 	}
+	if _, ok := v.app.limiter.holders.allow(v.app.keys.subjectOf(presented.Subject), v.now); !ok && t.Pending() {
+		return func(t *verifier.Transaction) error { return t.Refuse(holderLimited, v.now) }, string(holderLimited)
+	}
 	presented.CrossDevice = t.CrossDevice
 	return func(t *verifier.Transaction) error { return t.Verified(presented, got.Digest, v.now) }, "verified"
 }
+
+// holderLimited: this holder has presented more often than a person does (TM-121).
+const holderLimited verifier.Reason = "holder_limited"
 
 // stillDemanded says whether the gate of a transaction exists and demands today what it demanded then.
 func (a *App) stillDemanded(t *verifier.Transaction) bool {

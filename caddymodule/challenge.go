@@ -16,7 +16,11 @@ import (
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
 
-var errEmptyHost = errors.New("empty host")
+// What error routes and {err.message} get to see: codes, never what a visitor sent (TM-146).
+var (
+	errEmptyHost = errors.New("empty host")
+	errPanic     = errors.New("internal error")
+)
 
 // problem is the body of a 401 for everything that is no page load (RFC 9457).
 type problem struct {

@@ -75,10 +75,10 @@ func ownPath(r *http.Request) (string, bool) {
 }
 
 // serveEndpoint answers a request under basePath. It never calls the next handler.
-func (g *Gate) serveEndpoint(w http.ResponseWriter, r *http.Request, path string) error {
+func (g *Gate) serveEndpoint(w http.ResponseWriter, r *http.Request, path string) {
 	v := &visitRequest{site: g.site, gate: g, w: w, r: r, now: g.app.now()}
 	if rest, ok := strings.CutPrefix(path, "/assets/"); ok && slices.Contains(get, r.Method) && g.app.pages.ServeAsset(w, rest) {
-		return nil
+		return
 	}
 	for _, e := range endpoints {
 		if e.path != path || !slices.Contains(e.methods, r.Method) {
@@ -86,13 +86,12 @@ func (g *Gate) serveEndpoint(w http.ResponseWriter, r *http.Request, path string
 		}
 		if e.sameOrigin && !v.fromOurPages() {
 			v.problem(page.ProblemForbidden)
-			return nil
+			return
 		}
 		e.serve(v)
-		return nil
+		return
 	}
 	v.problem(page.ProblemNotFound)
-	return nil
 }
 
 // fromOurPages says whether one of our own pages made the request: the browser says so, or its Origin is ours. With

@@ -10,6 +10,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -21,16 +24,18 @@ import (
 // Entra is how access tokens for the Request Service are obtained. Exactly one of ClientSecret, ClientCertificate,
 // ManagedIdentity and WorkloadIdentity is given.
 type Entra struct {
-	// Tenant that holds the authority: its id or one of its verified domains. Required except with a managed identity.
+	// Tenant that holds the authority: its id or one of its verified domains. Required with a secret or a certificate; a
+	// workload identity finds it in its environment, a managed identity needs none. Placeholders are supported.
 	Tenant string `json:"tenant,omitempty"`
 
-	// Application (client) id of the app registration. Required except with a managed identity.
+	// Application (client) id of the app registration. Required with a secret or a certificate; a workload identity finds
+	// it in its environment. Placeholders are supported.
 	ClientID string `json:"client_id,omitempty"`
 
 	// Client secret. Placeholders are supported; written into the config itself it is a warning at each load.
 	ClientSecret string `json:"client_secret,omitempty"`
 
-	// PEM file with certificate and private key.
+	// PEM file with certificate and private key, which only its owner and group can read. Placeholders are supported.
 	ClientCertificate string `json:"client_certificate,omitempty"`
 
 	// Password of the private key in ClientCertificate. Placeholders are supported. Default: none.
@@ -49,55 +54,81 @@ type Entra struct {
 	AuthorityHost string `json:"authority_host,omitempty"`
 }
 
+// check judges which options go together.
+func (e *Entra) check() error {
+	ways := 0
+	for _, given := range []bool{e.ClientSecret != "", e.ClientCertificate != "", e.ManagedIdentity, e.WorkloadIdentity} {
+		if given {
+			ways++
+		}
+	}
+	switch named := e.ClientSecret != "" || e.ClientCertificate != ""; {
+	case ways != 1:
+		return fmt.Errorf("it has %d of client_secret, client_certificate, managed_identity and workload_identity; give exactly one", ways)
+	case named && e.Tenant == "":
+		return errors.New("the tenant is missing; write: entra contoso.onmicrosoft.com { … }")
+	case named && e.ClientID == "":
+		return errors.New("client_id is missing; add the application id of the app registration")
+	case e.ManagedIdentity && e.ClientID != "":
+		return errors.New("client_id is not used with managed_identity; write: managed_identity <client id>")
+	case !e.ManagedIdentity && e.ManagedIdentityClientID != "":
+		return errors.New("managed_identity_client_id needs managed_identity; add it, or remove the id")
+	case e.ClientCertificate == "" && e.CertificatePassword != "":
+		return errors.New("certificate_password needs client_certificate; add it, or remove the password")
+	}
+	return nil
+}
+
 // config resolves the secrets.
 func (e *Entra) config(roots *x509.CertPool) (entra.Config, error) {
-	cfg := entra.Config{
-		ManagedIdentity: e.ManagedIdentity, ManagedIdentityClientID: e.ManagedIdentityClientID,
-		WorkloadIdentity: e.WorkloadIdentity, RootCAs: roots,
+	cfg := entra.Config{ManagedIdentity: e.ManagedIdentity, WorkloadIdentity: e.WorkloadIdentity, RootCAs: roots}
+	if err := e.check(); err != nil {
+		return cfg, err
 	}
-	var err error
 	for _, field := range []struct {
 		option, value string
 		into          *string
+		resolve       func(option, value string) (string, error)
 	}{
-		{"tenant", e.Tenant, &cfg.Tenant},
-		{"client_id", e.ClientID, &cfg.ClientID},
-		{"authority_host", e.AuthorityHost, &cfg.AuthorityHost},
+		{"tenant", e.Tenant, &cfg.Tenant, resolve},
+		{"client_id", e.ClientID, &cfg.ClientID, resolve},
+		{"client_secret", e.ClientSecret, &cfg.ClientSecret, resolveSecret},
+		{"certificate_password", e.CertificatePassword, &cfg.Password, resolveSecret},
+		{"managed_identity", e.ManagedIdentityClientID, &cfg.ManagedIdentityClientID, resolve},
+		{"authority_host", e.AuthorityHost, &cfg.AuthorityHost, resolve},
 	} {
 		if field.value == "" {
 			continue
 		}
-		if *field.into, err = resolve(field.option, field.value); err != nil {
+		var err error
+		if *field.into, err = field.resolve(field.option, field.value); err != nil {
 			return cfg, err
 		}
 	}
-	if e.ClientSecret != "" {
-		if cfg.ClientSecret, err = resolveSecret("client_secret", e.ClientSecret); err != nil {
-			return cfg, err
-		}
+	if e.ClientCertificate == "" {
+		return cfg, nil
 	}
-	if e.ClientCertificate != "" {
-		path, err := resolve("client_certificate", e.ClientCertificate)
-		if err != nil {
-			return cfg, err
-		}
-		if cfg.Certificate, err = readKeyFile(path); err != nil {
-			return cfg, fmt.Errorf("client_certificate: %w", err)
-		}
-		if e.CertificatePassword != "" {
-			if cfg.CertificatePassword, err = resolveSecret("certificate_password", e.CertificatePassword); err != nil {
-				return cfg, err
-			}
-		}
+	path, err := resolve("client_certificate", e.ClientCertificate)
+	if err != nil {
+		return cfg, err
+	}
+	if cfg.Certificate, err = readKeyFile(path); err != nil {
+		return cfg, fmt.Errorf("client_certificate: %w", err)
 	}
 	return cfg, nil
 }
 
 // pooledClient keeps the token cache and the back-off of one service and one identity across reloads.
-type pooledClient struct{ *verifier.Client }
+type pooledClient struct {
+	*verifier.Client
+	tokens *entra.Source
+}
 
 // Destruct implements caddy.Destructor.
-func (pooledClient) Destruct() error { return nil }
+func (p pooledClient) Destruct() error {
+	p.tokens.Close()
+	return nil
+}
 
 var clientPool = caddy.NewUsagePool()
 
@@ -108,7 +139,7 @@ func (a *App) provisionClient() error {
 	}
 	roots, caDigest, err := a.trustedRoots()
 	if err != nil {
-		return fmt.Errorf("trusted_ca: %w", err)
+		return err
 	}
 	cfg, err := a.Entra.config(roots)
 	if err != nil {
@@ -117,26 +148,30 @@ func (a *App) provisionClient() error {
 	if inline(a.Entra.ClientSecret) {
 		a.logger.Warn("client_secret stands in the config itself and shows in its dumps; use {env.NAME} or {file./path}")
 	}
-	tokens, err := entra.New(cfg)
-	if err != nil {
-		return fmt.Errorf("entra: %w", err)
-	}
 	service := a.Service
 	if service != "" {
 		if service, err = resolve("service", service); err != nil {
 			return err
 		}
 	}
-	key := tokens.Key() + "|" + service + "|" + caDigest
+	// The permission for plain HTTP is part of the key: a config without it must not find the client of one with it.
+	key := fmt.Sprintf("%s|%s|%s|%t", cfg.Key(), service, caDigest, a.InsecureLoopbackHTTP)
 	shared, _, err := clientPool.LoadOrNew(key, func() (caddy.Destructor, error) {
+		tokens, err := entra.New(cfg)
+		if err != nil {
+			return nil, fmt.Errorf("entra: %w", err)
+		}
 		client, err := verifier.NewClient(verifier.ClientConfig{
 			ServiceURL: service, Tokens: tokens, RootCAs: roots, InsecureHTTP: a.InsecureLoopbackHTTP,
 			Logger: slog.New(slog.DiscardHandler),
 		})
-		return pooledClient{client}, err
+		if err != nil {
+			return nil, fmt.Errorf("service: %w", err)
+		}
+		return pooledClient{client, tokens}, nil
 	})
 	if err != nil {
-		return fmt.Errorf("service: %w", err)
+		return err
 	}
 	a.client = shared.(pooledClient).Client
 	a.release(clientPool, key)
@@ -156,30 +191,54 @@ func (a *App) trustedRoots() (*x509.CertPool, string, error) {
 	if a.TrustedCA == "" {
 		return nil, "", nil
 	}
-	path, err := resolve("file", a.TrustedCA)
+	path, err := resolve("trusted_ca", a.TrustedCA)
 	if err != nil {
 		return nil, "", err
+	}
+	if holdsPEM(path) {
+		return nil, "", errors.New("trusted_ca is a certificate itself; give the path of the file that holds it")
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return nil, "", err
+		return nil, "", fmt.Errorf("trusted_ca: %w; correct the path, or make the file readable", err)
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(content) {
-		return nil, "", fmt.Errorf("%s holds no PEM certificate", path)
+		return nil, "", fmt.Errorf("trusted_ca: %s holds no PEM certificate; put the authority's certificate there", path)
 	}
 	digest := sha256.Sum256(content)
 	return roots, hex.EncodeToString(digest[:8]), nil
 }
 
-// readKeyFile reads a file with a private key and refuses one that other users of the machine can read (TM-147).
+// maxKeyFile bounds a file with a key, in bytes.
+const maxKeyFile = 1 << 20
+
+// readKeyFile reads a file with a private key and refuses one that other users of the machine can read (TM-147). Its errors
+// name the path only where there is such a directory: who writes {file./key.pem} hands over the key in place of its path,
+// and a key belongs into no error.
 func readKeyFile(path string) ([]byte, error) {
+	if holdsPEM(path) {
+		return nil, errors.New("it is a key itself; give the path of the file that holds it, without {file.…}")
+	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		if directory, statErr := os.Stat(filepath.Dir(path)); statErr == nil && directory.IsDir() && filepath.Dir(path) != "." {
+			return nil, fmt.Errorf("%w; correct the path, or make the file readable", err)
+		}
+		return nil, fmt.Errorf("there is no such file: %w; correct the path", withoutPath(err))
 	}
-	if mode := info.Mode().Perm(); mode&0o037 != 0 {
+	// Windows has no such modes; access there is a matter of the folder's list.
+	mode := info.Mode().Perm()
+	switch {
+	case !info.Mode().IsRegular() || info.Size() > maxKeyFile:
+		return nil, fmt.Errorf("%s is no file with a key", path)
+	case mode&0o037 != 0 && runtime.GOOS != "windows":
 		return nil, fmt.Errorf("%s has mode %04o; others could read the key. Run: chmod 600 %s", path, mode, path)
 	}
 	return os.ReadFile(path)
+}
+
+// holdsPEM says whether somebody has handed over a file's content in place of its path.
+func holdsPEM(path string) bool {
+	return strings.Contains(path, "-----BEGIN") || strings.ContainsAny(path, "\r\n")
 }

@@ -85,14 +85,20 @@ func (v *visitRequest) enter(ctx context.Context, t *verifier.Transaction, id st
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Location", t.ReturnTo)
 	v.app.metrics.sessions.Inc()
-	v.log(zapcore.InfoLevel, "session started", zap.String("request_id", t.RequestID), zap.String("subject", fresh.Subject),
-		zap.String("credential", t.Requirement.Credential), zap.Bool("cross_device", t.CrossDevice), zap.String("client_ip", clientOf(v.r)))
+	v.event(eventSessionStarted, map[string]any{
+		"request_id": t.RequestID, "subject": fresh.Subject, "credential": t.Requirement.Credential,
+		"cross_device": t.CrossDevice, "session_id": id,
+	})
 	v.w.WriteHeader(http.StatusSeeOther)
 }
 
 // endSession makes a session dead on the server, until it would have ended by itself (TM-155).
 func (v *visitRequest) endSession(ctx context.Context, held *session.Session) error {
-	return v.app.store.end(ctx, verifier.Revocation{
+	err := v.app.store.end(ctx, verifier.Revocation{
 		Kind: verifier.RevokeSession, Value: held.ID, Since: v.now, Until: held.Expires.Add(clockSkew),
 	})
+	if err == nil {
+		v.event(eventSessionEnded, map[string]any{"subject": held.Subject, "session_id": held.ID})
+	}
+	return err
 }

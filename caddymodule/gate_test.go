@@ -288,3 +288,13 @@ func TestRewriteDoesNotSlipPastTheMatcher(t *testing.T) {
 		t.Error("/alias, rewritten to /app/payroll, reached the app")
 	}
 }
+
+// A bug of ours must not let anybody through: it is an error and a closed gate. TM-124.
+func TestPanicLeavesTheGateClosed(t *testing.T) {
+	app, ctx := loadApp(t, testApp(""))
+	g := loadGate(t, ctx, "verified_id")
+	app.now = func() time.Time { panic("a bug") }
+	if w, u := serve(t, g, request("GET", testOrigin+"/", pageLoad)); w.Code != http.StatusInternalServerError || u.hits != 0 {
+		t.Errorf("status %d with %d hits upstream, want 500 and none", w.Code, u.hits)
+	}
+}

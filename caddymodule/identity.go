@@ -89,6 +89,9 @@ func (g *Gate) provisionHeaders() error {
 func parseHeader(h Header) (headerTemplate, error) {
 	out := headerTemplate{name: http.CanonicalHeaderKey(h.Name)}
 	rest := h.Value
+	if strings.TrimSpace(rest) != rest {
+		return out, fmt.Errorf("the value %q begins or ends with a blank; remove it", rest)
+	}
 	if rest == "" {
 		return out, fmt.Errorf("the value is empty; write for example {claim.mail}")
 	}
@@ -98,8 +101,8 @@ func parseHeader(h Header) (headerTemplate, error) {
 			if open < 0 {
 				open = len(rest)
 			}
-			if claimheader.Encode(rest[:open]) != rest[:open] && strings.TrimSpace(rest[:open]) != "" {
-				return out, fmt.Errorf("the text %q has characters that a header cannot carry", rest[:open])
+			if strings.ContainsFunc(rest[:open], func(r rune) bool { return r < ' ' || r > '~' || r == '%' }) {
+				return out, fmt.Errorf("the text %q may have printable ASCII only, and no percent sign, which marks encoded characters", rest[:open])
 			}
 			out.parts = append(out.parts, headerPart{literal: rest[:open]})
 			rest = rest[open:]

@@ -57,7 +57,7 @@ func (v *visitRequest) idv() {
 		return
 	}
 	v.app.metrics.kickstarts.WithLabelValues("sent").Inc()
-	v.log(zapcore.InfoLevel, "visitor sent to a partner", zap.String("partner", name), zap.String("credential", credential))
+	v.event(eventIDVStarted, map[string]any{"partner": name, "credential": credential})
 	header := v.w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("Referrer-Policy", "no-referrer")
@@ -91,6 +91,8 @@ func (v *visitRequest) returned() {
 		v.startPage(visit{Gate: v.gate.id, ReturnTo: "/", Made: v.now.UTC()}, false)
 		return
 	}
+	v.vector = j.Visit.Vector
+	v.event(eventIDVReturned, map[string]any{"partner": j.Partner, "credential": j.Credential})
 	token := j.Visit
 	token.Made = v.now.UTC()
 	v.startPage(token, true)

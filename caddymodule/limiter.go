@@ -23,6 +23,8 @@ type limiter struct {
 	starts  *clientRates
 	idv     *clientRates
 	badKeys *clientRates
+	clients *clientRates // presentations that cost a Face Check, by client address
+	holders *clientRates // the same by holder
 	all     *rate.Limiter
 
 	mu         sync.Mutex
@@ -53,6 +55,8 @@ func newLimiter(l *Limits) *limiter {
 		starts:     newClientRates(l.StartsPerClient, time.Minute),
 		idv:        newClientRates(3, 10*time.Minute),
 		badKeys:    newClientRates(30, time.Minute),
+		clients:    newClientRates(10, 10*time.Minute),
+		holders:    newClientRates(20, time.Hour),
 		all:        rate.NewLimiter(rate.Limit(l.StartsPerSecond), max(1, int(l.StartsPerSecond*5))),
 		perVisit:   map[string]int{},
 		maxStreams: l.Streams,
@@ -108,6 +112,15 @@ func (c *clientRates) allow(client string, now time.Time) (wait time.Duration, o
 		return wait, false
 	}
 	return 0, true
+}
+
+// has says whether the client's share is not used up, without taking from it.
+func (c *clientRates) has(client string, now time.Time) (wait time.Duration, ok bool) {
+	tokens := c.bucket(client).TokensAt(now)
+	if tokens >= 1 {
+		return 0, true
+	}
+	return time.Duration((1 - tokens) / float64(c.limit) * float64(time.Second)), false
 }
 
 func (c *clientRates) bucket(client string) *rate.Limiter {

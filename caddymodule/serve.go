@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -23,45 +24,60 @@ const strippedVar = "verified_id.stripped"
 // ServeHTTP decides one request: strip what the client says about itself, serve our own endpoints, and let the rest
 // through only with a session that meets this gate.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	onward, err := g.admit(w, r)
+	if err != nil || onward == nil {
+		return err
+	}
+	return g.forward(onward, r, next)
+}
+
+// admit returns the writer with which the next handler answers, or nil when it has answered itself. A panic of ours is an
+// error and a closed gate (TM-124).
+func (g *Gate) admit(w http.ResponseWriter, r *http.Request) (onward http.ResponseWriter, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			g.logger.Error("panic", zap.String("type", fmt.Sprintf("%T", p)), zap.Stack("stack"))
+			onward, err = nil, caddyhttp.Error(http.StatusInternalServerError, errPanic)
+		}
+	}()
 	if caddyhttp.GetVar(r.Context(), strippedVar) == nil {
 		g.app.gates.stripIdentity(r)
 		caddyhttp.SetVar(r.Context(), strippedVar, true)
 	}
 	if r.Host == "" { // an empty host skips routes and so decisions elsewhere; nothing good comes without one (TM-118)
-		return caddyhttp.Error(http.StatusBadRequest, errEmptyHost)
+		return nil, caddyhttp.Error(http.StatusBadRequest, errEmptyHost)
 	}
 	if path, own := ownPath(r); own {
-		return g.serveEndpoint(w, r, path)
+		g.serveEndpoint(w, r, path)
+		return nil, nil
 	}
 	applies, err := g.applies(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !applies || g.isPublic(r) {
-		return g.forward(w, r, next)
+		return w, nil
 	}
 
 	now := g.app.now()
 	held, cookie := g.openSession(r, now)
 	id, refusal := g.decide(r, held, now)
-	if refusal == "" {
-		private := &privateWriter{
-			ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-			renew:                 g.renewal(held, now),
-		}
+	switch {
+	case refusal == "":
 		repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 		g.setHeaders(r.Header, id)
 		setPlaceholders(repl, id)
-		return g.forward(private, r, next)
-	}
-	switch {
+		return &privateWriter{
+			ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
+			renew:                 g.renewal(held, now),
+		}, nil
 	case g.ReportOnly:
 		g.report(r, refusal)
-		return g.forward(w, r, next)
+		return w, nil
 	case g.Optional:
-		return g.forward(w, r, next)
+		return w, nil
 	}
-	return g.challenge(w, r, refusal, cookie == cookieInvalid)
+	return nil, g.challenge(w, r, refusal, cookie == cookieInvalid)
 }
 
 // applies asks the matchers, about the request as it is now and, where it was rewritten before us, as it came: with

@@ -32,11 +32,7 @@ func (s *site) openSession(r *http.Request, now time.Time) (*session.Session, co
 	if !ok {
 		return nil, cookieNone
 	}
-	plain, err := s.app.keys.sessions.Open(value, s.cookieBinding())
-	if err != nil {
-		return nil, cookieInvalid
-	}
-	held, err := session.Decode(plain)
+	held, err := s.app.keys.sessions.OpenSession(value, s.sessionBinding)
 	if err != nil || s.ended(held, now) {
 		return nil, cookieInvalid
 	}
@@ -72,9 +68,6 @@ func (s *site) revoked(held *session.Session) bool {
 	return false
 }
 
-// cookieBinding ties sealed sessions to this site, so that another site with the same keys refuses them (TM-021).
-func (s *site) cookieBinding() string { return s.bindingText }
-
 // refreshFraction of the idle time passes before a session's cookie is written anew.
 const refreshFraction = 8
 
@@ -92,7 +85,7 @@ func (g *Gate) renewal(held *session.Session, now time.Time) func(http.Header) {
 }
 
 func (s *site) seal(held *session.Session) string {
-	return s.app.keys.sessions.Seal(held.AppendBinary(nil), s.cookieBinding())
+	return s.app.keys.sessions.SealSession(held, s.sessionBinding)
 }
 
 // newSession makes the session of a verification. What the same holder presented before in this browser is kept, except

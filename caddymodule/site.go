@@ -24,8 +24,8 @@ type site struct {
 	session session.CookieConfig
 	binding session.CookieConfig
 	journey session.CookieConfig
-	// bindingText is the associated data of sealed sessions, made once.
-	bindingText string
+	// sessionBinding ties sealed sessions to this site, so that another site with the same keys refuses them (TM-021).
+	sessionBinding string
 }
 
 // siteOf describes an origin. Cookies carry the __Host- prefix on https; on loopback over plain HTTP, where browsers
@@ -38,7 +38,7 @@ func (a *App) siteOf(from origin) *site {
 		return session.CookieConfig{Name: "insecure-verified-id" + what}
 	}
 	s := &site{app: a, origin: from, session: name(""), binding: name("-binding"), journey: name("-journey")}
-	s.bindingText = session.AD(s.session.Name, from.url)
+	s.sessionBinding = session.AD(s.session.Name, from.url)
 	return s
 }
 

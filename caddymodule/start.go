@@ -150,8 +150,12 @@ func (v *visitRequest) request() {
 	v.begin(t, gate)
 }
 
-// mayStart takes one start of the client's share and of everybody's.
+// mayStart takes one start of the client's share and of everybody's. Who has used up their Face Checks, which cost money
+// passed or failed, must wait too (TM-121).
 func (v *visitRequest) mayStart() (time.Duration, bool) {
+	if wait, ok := v.app.limiter.clients.has(clientOf(v.r), v.now); !ok {
+		return wait, false
+	}
 	if wait, ok := v.app.limiter.starts.allow(clientOf(v.r), v.now); !ok {
 		return wait, false
 	}
@@ -206,8 +210,7 @@ func (v *visitRequest) begin(t verifier.Transaction, gate *Gate) {
 		return
 	}
 	v.app.metrics.starts.WithLabelValues("started").Inc()
-	v.log(zapcore.InfoLevel, "presentation requested", zap.String("request_id", created.RequestID),
-		zap.String("credential", t.Requirement.Credential))
+	v.event(eventRequested, map[string]any{"request_id": created.RequestID, "credential": t.Requirement.Credential})
 	v.see("/wait?t=" + url.QueryEscape(t.ID))
 }
 

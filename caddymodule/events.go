@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// Events, which Caddy's events app hands to whoever subscribed, and which stand in the log under the same names. They name
+// no holder but by the keyed subject, and carry no claim.
+const (
+	eventRequested      = "presentation_requested"
+	eventRetrieved      = "presentation_retrieved"
+	eventVerified       = "presentation_verified"
+	eventRefused        = "presentation_refused"
+	eventIDVStarted     = "idv_started"
+	eventIDVReturned    = "idv_returned"
+	eventSessionStarted = "session_started"
+	eventSessionEnded   = "session_ended"
+)
+
+func (a *App) provisionEvents() error {
+	loaded, err := a.ctx.App("events")
+	if err != nil {
+		return fmt.Errorf("getting the events app: %w", err)
+	}
+	a.events = loaded.(*caddyevents.App)
+	return nil
+}
+
+// event tells what happened on this visit. Subscribers run apart from the request: neither a wallet nor a browser waits for
+// them.
+func (v *visitRequest) event(name string, data map[string]any) {
+	data["correlation_vector"] = v.vector
+	data["client_ip"] = clientOf(v.r)
+	if v.app.events.ShouldEmit(name) {
+		go v.app.events.Emit(v.app.ctx, name, maps.Clone(data))
+	}
+	if c := v.gate.logger.Check(zapcore.InfoLevel, name); c != nil {
+		fields := make([]zap.Field, 0, len(data))
+		for _, key := range slices.Sorted(maps.Keys(data)) {
+			switch value := data[key].(type) {
+			case string:
+				fields = append(fields, zap.String(key, value))
+			case bool:
+				fields = append(fields, zap.Bool(key, value))
+			case int:
+				fields = append(fields, zap.Int(key, value))
+			}
+		}
+		c.Write(fields...)
+	}
+}

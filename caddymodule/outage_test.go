@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
+)
+
+// downStore is a store that does not answer while down.
+type downStore struct {
+	verifier.Store
+	down bool
+}
+
+func (s *downStore) err() error {
+	if s.down {
+		return verifier.ErrStoreUnavailable
+	}
+	return nil
+}
+
+func (s *downStore) Create(ctx context.Context, t verifier.Transaction) error {
+	if err := s.err(); err != nil {
+		return err
+	}
+	return s.Store.Create(ctx, t)
+}
+
+func (s *downStore) Get(ctx context.Context, id string) (verifier.Transaction, error) {
+	if err := s.err(); err != nil {
+		return verifier.Transaction{}, err
+	}
+	return s.Store.Get(ctx, id)
+}
+
+func (s *downStore) Update(ctx context.Context, id string, move func(*verifier.Transaction) error) (verifier.Transaction, error) {
+	if err := s.err(); err != nil {
+		return verifier.Transaction{}, err
+	}
+	return s.Store.Update(ctx, id, move)
+}
+
+func (s *downStore) Revoke(ctx context.Context, r verifier.Revocation) error {
+	if err := s.err(); err != nil {
+		return err
+	}
+	return s.Store.Revoke(ctx, r)
+}
+
+// The store dies in mid-visit. What needs it is refused with a time to come back, the service is told that its result was
+// not kept, nobody's cookie is cleared, and everything goes on afterwards. TM-063, TM-129, TM-130.
+func TestStoreOutage(t *testing.T) {
+	app, g, s := journeyGate(t, "", mailGate)
+	store := &downStore{Store: app.store.Store}
+	app.store.Store = store
+	visitor, member := newBrowser(t, g), newBrowser(t, g)
+	member.cookies[g.site.session.Name] = sealed(g)
+	id := visitor.begin("/")
+	w, _ := visitor.open("/.verified-id/wait?t=" + id)
+	form := url.Values{"token": {tokenIn(t, w.Body.String())}, "t": {id}, "credential": {"employee"}}
+	logout, _ := member.open("/.verified-id/logout")
+	request, state, key := s.last(t)
+
+	store.down = true
+	if w := callback(t, g, key, verified(request, state)); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("callback: status %d, want 503", w.Code)
+	}
+	for _, path := range []string{"/request", "/finish"} {
+		if w := visitor.post("/.verified-id"+path, form); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: status %d with Retry-After %q, want 503 and a time", path, w.Code, w.Header().Get("Retry-After"))
+		}
+	}
+	for _, path := range []string{"/wait?t=", "/status?t=", "/events?t="} {
+		if w, _ := visitor.open("/.verified-id" + path + id); w.Code != http.StatusServiceUnavailable {
+			t.Errorf("%s: status %d, want 503", path, w.Code)
+		}
+	}
+	if w := member.post("/.verified-id/logout", url.Values{"token": {tokenIn(t, logout.Body.String())}}); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("logout: status %d, want 503: a session that lives on must not look ended", w.Code)
+	}
+	if _, u := member.open("/"); u.hits != 1 {
+		t.Error("a session ended because the store is down")
+	}
+	if len(visitor.cookies) == 0 || len(member.cookies) == 0 {
+		t.Error("cookies were cleared because the store is down")
+	}
+
+	store.down = false
+	if w := callback(t, g, key, verified(request, state)); w.Code != http.StatusOK {
+		t.Errorf("callback afterwards: status %d, want 200", w.Code)
+	}
+	if w := visitor.finish(id); w.Header().Get("Location") != "/" {
+		t.Errorf("finish afterwards: status %d", w.Code)
+	}
+}
+
+func sealed(g *Gate) string {
+	held, _ := sessionOf(g, presentation(g))
+	return g.site.seal(held)
+}
+
+// The Request Service is down, or throttles. Visitors get an honest page, people with a session notice nothing, and nobody
+// sees what the service said. TM-052, TM-128.
+func TestServiceOutage(t *testing.T) {
+	const canary = "CANARY-OF-THE-SERVICE"
+	for name, c := range map[string]struct {
+		status int
+		want   int
+	}{
+		"down": {http.StatusServiceUnavailable, http.StatusServiceUnavailable}, "throttled": {http.StatusTooManyRequests, http.StatusServiceUnavailable},
+		"misconfigured": {http.StatusBadRequest, http.StatusServiceUnavailable}, "forbidden": {http.StatusForbidden, http.StatusServiceUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			app, ctx := loadApp(t, testApp(""))
+			g := loadGate(t, ctx, "verified_id")
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.Header().Set("Retry-After", "30")
+				w.WriteHeader(c.status)
+				w.Write([]byte(`{"requestId":"r","date":"d","mscv":"m","error":{"code":"x","message":"` + canary + `","innererror":{"code":"badOrMissingField","message":"` + canary + `","target":"authority"}}}`)) //nolint:errcheck // a test's answer
+			}))
+			defer server.Close()
+			var err error
+			if app.client, err = verifier.NewClient(verifier.ClientConfig{ServiceURL: server.URL, Tokens: staticToken(canary), InsecureHTTP: true}); err != nil {
+				t.Fatal(err)
+			}
+			b := newBrowser(t, g)
+			start, _ := b.open("/.verified-id/start")
+			w := b.post("/.verified-id/request", url.Values{"token": {tokenIn(t, start.Body.String())}, "credential": {"employee"}})
+			body := w.Body.String()
+			if w.Code != c.want || strings.Contains(body, canary) || !supportCode.MatchString(body) {
+				t.Errorf("status %d, want %d and a page with a support code and without the service's words:\n%s", w.Code, c.want, body)
+			}
+			member := newBrowser(t, g)
+			member.cookies[g.site.session.Name] = sealed(g)
+			if _, u := member.open("/"); u.hits != 1 {
+				t.Error("a session noticed")
+			}
+		})
+	}
+}
+
+// A load in the middle of an outage must work: nothing of it calls anybody. TM-139.
+func TestLoadCallsNobody(t *testing.T) {
+	called := make(chan struct{}, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called <- struct{}{} }))
+	defer server.Close()
+	began := time.Now()
+	_, ctx := loadApp(t, testApp("insecure_loopback_http\n service "+server.URL))
+	loadGate(t, ctx, "verified_id")
+	select {
+	case <-called:
+		t.Error("loading called the service")
+	default:
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("loading took %s", took)
+	}
+}

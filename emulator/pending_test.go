@@ -3,38 +3,39 @@
 package emulator_test
 
 import (
-	"net/http"
 	"testing"
 	"time"
 
 	"github.com/caddy-verified-id/caddy-verified-id/emulator"
 )
 
-func TestPending(t *testing.T) {
+func TestPendingRequestsAreThoseAWalletCanStillOpen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.issue(emulator.IssueOptions{Contract: "VerifiedEmployee"})
+	if got := w.e.Pending(); len(got) != 0 {
+		t.Fatalf("Pending() before any request = %v, want none", got)
+	}
 	first := w.link(w.presentation("VerifiedEmployee", emulator.DemoAuthority))
-	w.clock.Advance(time.Minute)
-	status, answer := w.create("createIssuanceRequest", w.partnerToken(), w.issuance())
-	if status != http.StatusCreated {
-		t.Fatalf("answer = %d %v", status, answer)
+	second := w.link(w.presentation("VerifiedEmployee", emulator.DemoAuthority))
+	got := w.e.Pending()
+	if len(got) != 2 || got[0].Link != second || got[1].Link != first {
+		t.Fatalf("Pending() = %+v, want both links, newest first", got)
 	}
-	pending := w.e.Pending()
-	if len(pending) != 2 || pending[0].Kind != emulator.Issuance || pending[0].Link != text(answer, "url") || pending[0].Name != "Fabrikam Identity Check" ||
-		pending[1].Kind != emulator.Presentation || pending[1].Link != first || pending[1].Purpose != "Confirm who you are" || pending[1].Opened {
-		t.Fatalf("Pending() = %+v, want both, the newest first", pending)
+	if got[0].Kind != emulator.Presentation || got[0].Name != "Contoso Payroll" || got[0].Purpose != "Confirm who you are" || got[0].Opened {
+		t.Errorf("Pending()[0] = %+v, which is not what was asked", got[0])
 	}
-	offer := w.openIn(w.e.Wallet(), first)
-	if got := w.e.Pending(); !got[1].Opened {
-		t.Errorf("Pending() = %+v, want the first one opened", got)
+
+	offer := w.openIn(w.e.Wallet(), second)
+	if got := w.e.Pending(); len(got) != 2 || !got[0].Opened {
+		t.Errorf("Pending() after opening = %+v, want it still there, opened", got)
 	}
 	w.share(offer, emulator.ShareOptions{})
-	if got := w.e.Pending(); len(got) != 1 || got[0].Kind != emulator.Issuance {
-		t.Errorf("Pending() = %+v, want the one that nobody answered", got)
+	if got := w.e.Pending(); len(got) != 1 || got[0].Link != first {
+		t.Errorf("Pending() after sharing = %+v, want the other one only", got)
 	}
-	w.clock.Advance(301 * time.Second)
+	w.clock.Advance(5*time.Minute + time.Second)
 	if got := w.e.Pending(); len(got) != 0 {
-		t.Errorf("Pending() = %+v, want none after their time", got)
+		t.Errorf("Pending() after the expiry = %+v, want none", got)
 	}
 }

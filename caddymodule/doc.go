@@ -20,7 +20,8 @@
 //
 // # Modules
 //
-// App verified_id; handlers http.handlers.verified_id and http.handlers.verified_id_strip; stores in the namespace
+// App verified_id; handlers http.handlers.verified_id, http.handlers.verified_id_callback and
+// http.handlers.verified_id_strip; stores in the namespace
 // http.verified_id.stores, of which memory is here.
 //
 // The placeholders are listed at [Gate], the headers at [Header].

@@ -53,10 +53,11 @@ func init() {
 // visitRequest is one request to one of our endpoints.
 type visitRequest struct {
 	*site
-	gate *Gate // the gate that serves; the visit may belong to another one
-	w    http.ResponseWriter
-	r    *http.Request
-	now  time.Time
+	gate   *Gate // the gate that serves; the visit may belong to another one
+	logger *zap.Logger
+	w      http.ResponseWriter
+	r      *http.Request
+	now    time.Time
 	// vector is the correlation vector of the visit, shown as the support code.
 	vector string
 }
@@ -76,7 +77,7 @@ func ownPath(r *http.Request) (string, bool) {
 
 // serveEndpoint answers a request under basePath. It never calls the next handler.
 func (g *Gate) serveEndpoint(w http.ResponseWriter, r *http.Request, path string) {
-	v := &visitRequest{site: g.site, gate: g, w: w, r: r, now: g.app.now()}
+	v := &visitRequest{site: g.site, gate: g, logger: g.logger, w: w, r: r, now: g.app.now()}
 	if rest, ok := strings.CutPrefix(path, "/assets/"); ok && slices.Contains(get, r.Method) && g.app.pages.ServeAsset(w, rest) {
 		return
 	}
@@ -166,7 +167,7 @@ func (v *visitRequest) storeProblem(err error, doing string) {
 
 // log writes one line about this visit: never a claim, a secret or a whole address.
 func (v *visitRequest) log(level zapcore.Level, message string, fields ...zap.Field) {
-	if c := v.gate.logger.Check(level, message); c != nil {
+	if c := v.logger.Check(level, message); c != nil {
 		c.Write(append(fields, zap.String("correlation_vector", v.vector))...)
 	}
 }

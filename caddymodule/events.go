@@ -42,7 +42,7 @@ func (v *visitRequest) event(name string, data map[string]any) {
 	if v.app.events.ShouldEmit(name) {
 		go v.app.events.Emit(v.app.ctx, name, maps.Clone(data))
 	}
-	if c := v.gate.logger.Check(zapcore.InfoLevel, name); c != nil {
+	if c := v.logger.Check(zapcore.InfoLevel, name); c != nil {
 		fields := make([]zap.Field, 0, len(data))
 		for _, key := range slices.Sorted(maps.Keys(data)) {
 			switch value := data[key].(type) {

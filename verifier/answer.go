@@ -137,7 +137,7 @@ func isCorrelationVector(s string) bool {
 		return false
 	}
 	for _, c := range []byte(s) {
-		if !isLowerAlnum(c) && !('A' <= c && c <= 'Z') && !strings.ContainsRune("+/.!-_#", rune(c)) {
+		if !isAlnum(c) && !strings.ContainsRune("+/.!-_#", rune(c)) {
 			return false
 		}
 	}

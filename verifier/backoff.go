@@ -83,12 +83,10 @@ func (e *busyError) Is(target error) bool { return target == ErrBusy }
 // RetryAfter returns how long a caller should wait after the given error of a [Client] call, at most a minute. 0 if the error
 // says nothing about it.
 func RetryAfter(err error) time.Duration {
-	var busy *busyError
-	if errors.As(err, &busy) {
+	if busy, ok := errors.AsType[*busyError](err); ok {
 		return busy.pause
 	}
-	var serviceError *ServiceError
-	if errors.As(err, &serviceError) {
+	if serviceError, ok := errors.AsType[*ServiceError](err); ok {
 		return serviceError.RetryAfter
 	}
 	return 0

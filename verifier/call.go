@@ -86,7 +86,7 @@ func (k *call) run(ctx context.Context) (CreatedRequest, error) {
 		if !retry || attempt >= maxAttempts {
 			return CreatedRequest{}, err
 		}
-		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < pause {
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < pause { //nolint:forbidigo // contexts end by the system's clock
 			return CreatedRequest{}, err
 		}
 		if k.client.sleep(ctx, pause) != nil {
@@ -127,7 +127,7 @@ func (k *call) post(ctx context.Context) (CreatedRequest, error) {
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")
 	if isCorrelationVector(k.correlationVector) {
-		request.Header.Set("MS-CV", k.correlationVector)
+		request.Header.Set("ms-cv", k.correlationVector)
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
@@ -173,8 +173,7 @@ func (k *call) log(ctx context.Context, attempt int, err error) {
 		slog.Int("attempt", attempt),
 		slog.String("correlation_vector", cleanWord(k.correlationVector)),
 	}
-	var serviceError *ServiceError
-	if errors.As(err, &serviceError) {
+	if serviceError, ok := errors.AsType[*ServiceError](err); ok {
 		attributes = append(attributes, slog.Any("answer", serviceError), slog.String("advice", serviceError.Operator()))
 	} else {
 		attributes = append(attributes, slog.String("error", err.Error()))

@@ -85,7 +85,7 @@ func NewClient(config ClientConfig) (*Client, error) {
 		logger:  config.Logger,
 		now:     config.Now,
 		sleep:   sleep,
-		jitter:  func(d time.Duration) time.Duration { return d/2 + rand.N(d) },
+		jitter:  jitter,
 		http: &http.Client{
 			Transport: &http.Transport{
 				Proxy:                  http.ProxyFromEnvironment,
@@ -138,6 +138,11 @@ func isLoopback(host string) bool {
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()
+}
+
+// jitter returns something from half of d to half more.
+func jitter(d time.Duration) time.Duration {
+	return d/2 + rand.N(d) //nolint:gosec // spreads load; nothing depends on its being unknown
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

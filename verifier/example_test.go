@@ -5,6 +5,7 @@ package verifier_test
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -24,7 +25,8 @@ func ExampleClient_CreatePresentationRequest() {
 	// A stand-in for the Request Service.
 	service := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusCreated)
-		fmt.Fprintf(w, `{"requestId":"c4b1f0de","url":"openid-vc://?request_uri=https://%s/c4b1f0de","expiry":1768471500}`, r.Host)
+		link := "openid-vc://?request_uri=https://" + r.Host + "/c4b1f0de"
+		_ = json.NewEncoder(w).Encode(map[string]any{"requestId": "c4b1f0de", "url": link, "expiry": 1768471500})
 	}))
 	defer service.Close()
 	roots := x509.NewCertPool()

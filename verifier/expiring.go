@@ -75,6 +75,13 @@ func (e *expiring[K, V]) ended(now time.Time) *V {
 	return nil
 }
 
+// sweep forgets all that is over.
+func (e *expiring[K, V]) sweep(now time.Time) {
+	for e.ended(now) != nil {
+		continue
+	}
+}
+
 // next returns the earliest end.
 func (e *expiring[K, V]) next() (time.Time, bool) {
 	if len(e.order) == 0 {
@@ -95,7 +102,7 @@ func (h expiringHeap[K, V]) Swap(i, j int) {
 }
 
 func (h *expiringHeap[K, V]) Push(x any) {
-	entry := x.(*expiringEntry[K, V])
+	entry := x.(*expiringEntry[K, V]) //nolint:forcetypeassert // only set pushes
 	entry.index = len(*h)
 	*h = append(*h, entry)
 }

@@ -225,10 +225,8 @@ func (s *MemoryStore) sweep(now time.Time) {
 	for entry := s.transactions.ended(now); entry != nil; entry = s.transactions.ended(now) {
 		s.forget(entry)
 	}
-	for s.marks.ended(now) != nil {
-	}
-	for s.revocations.ended(now) != nil {
-	}
+	s.marks.sweep(now)
+	s.revocations.sweep(now)
 }
 
 // forget does what is left to do for a transaction that was taken out.

@@ -111,8 +111,9 @@ func (t *Transaction) Cancel(time.Time) error {
 	case StatusCreated, StatusRetrieved, StatusVerified:
 		t.end(StatusCancelled, "")
 		return nil
+	default:
+		return ErrIllegalMove
 	}
-	return ErrIllegalMove
 }
 
 // Expire ends the transaction if its deadline has passed: [Transaction.CallbackDeadline] while it waits for a result,
@@ -150,11 +151,13 @@ func (t *Transaction) Consume(sessionID string, now time.Time) (string, error) {
 		t.Status, t.ConsumedAt, t.SessionID = StatusConsumed, now, sessionID
 		return sessionID, nil
 	case StatusConsumed:
-		if now.Sub(t.ConsumedAt).Abs() <= RepeatWindow {
-			return t.SessionID, nil
+		if now.Sub(t.ConsumedAt).Abs() > RepeatWindow {
+			return "", ErrIllegalMove
 		}
+		return t.SessionID, nil
+	default:
+		return "", ErrIllegalMove
 	}
-	return "", ErrIllegalMove
 }
 
 // Owns returns nil if the callback belongs to this transaction: both state and request ID are its own. Otherwise it returns

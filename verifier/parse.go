@@ -201,8 +201,9 @@ func (p *parser) claim() (value string, ok bool, err error) {
 	case '0', 't', 'f':
 		raw, err := p.value()
 		return string(raw), err == nil, err
+	default:
+		return "", false, p.skip()
 	}
-	return "", false, p.skip()
 }
 
 // score reads a score. Null is no score.
@@ -221,8 +222,9 @@ func (p *parser) score() (*FaceCheckResult, error) {
 			return nil, errSyntax
 		}
 		return &FaceCheckResult{Score: score}, nil
+	default:
+		return nil, errSyntax
 	}
-	return nil, errSyntax
 }
 
 // named adds where an error is, once.

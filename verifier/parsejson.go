@@ -73,8 +73,9 @@ func (p *parser) text() (string, error) {
 			return "", errSyntax
 		}
 		return text, err
+	default:
+		return "", errSyntax
 	}
-	return "", errSyntax
 }
 
 // object reads an object and calls read for each member, which reads its value.
@@ -166,7 +167,8 @@ func (p *parser) skip() error {
 		return p.object(func(string) error { return p.skip() })
 	case '[':
 		return p.array(maxTokens, p.skip)
+	default:
+		_, err := p.value()
+		return err
 	}
-	_, err := p.value()
-	return err
 }

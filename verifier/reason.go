@@ -113,7 +113,7 @@ var reasons = []Reason{
 func Reasons() []Reason { return slices.Clone(reasons) }
 
 // Refusal is the error of [Evaluate]. Find it with [errors.As].
-type Refusal struct {
+type Refusal struct { //nolint:errname // a decision, the one word for it in all the project
 	// Reason is why.
 	Reason Reason
 

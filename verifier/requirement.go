@@ -11,7 +11,7 @@ import (
 // short JSON names. Its zero value is invalid and accepts nothing.
 //
 // A Requirement is read-only once it is in use: copy it and give the copy new slices instead of writing into them.
-type Requirement struct {
+type Requirement struct { //nolint:recvcheck // a value in the API; pointers on the request path, where it would be copied
 	// Credential is the operator's name of the credential. Required.
 	Credential string `json:"c"`
 

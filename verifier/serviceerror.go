@@ -17,10 +17,10 @@ import (
 type VisitorAdvice string
 
 const (
-	// Unavailable: identity checks are not available right now; quote the support code.
+	// Unavailable means: identity checks are not available right now; quote the support code.
 	Unavailable VisitorAdvice = "unavailable"
 
-	// Busy: try again in a moment.
+	// Busy means: try again in a moment.
 	Busy VisitorAdvice = "busy"
 )
 
@@ -75,7 +75,7 @@ func newServiceError(response *http.Response, body []byte, now time.Time) *Servi
 	e.Code = word(answer.Error.Code)
 	e.InnerCode, e.Target = word(answer.Error.InnerError.Code), word(answer.Error.InnerError.Target)
 	if e.MSCV == "" {
-		e.MSCV = cleanWord(response.Header.Get("MS-CV"))
+		e.MSCV = cleanWord(response.Header.Get("ms-cv"))
 	}
 	inner, _ := answer.Error.InnerError.Message.(string)
 	outer, _ := answer.Error.Message.(string)

@@ -24,8 +24,9 @@ func (s Status) Final() bool {
 	switch s {
 	case StatusConsumed, StatusFailed, StatusRefused, StatusExpired, StatusCancelled:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 const (
@@ -133,8 +134,9 @@ func (t *Transaction) KeepUntil() time.Time {
 		return t.FinishDeadline().Add(retentionMargin)
 	case StatusConsumed:
 		return t.ConsumedAt.Add(RepeatWindow + retentionMargin)
+	default:
+		return t.Expires.Add(CallbackGrace + retentionMargin)
 	}
-	return t.Expires.Add(CallbackGrace + retentionMargin)
 }
 
 // Pending says whether it counts for [Transaction.Client]'s cap.

@@ -200,7 +200,7 @@ func isDID(s string) bool {
 		}
 	}
 	for _, c := range []byte(id) {
-		if !isLowerAlnum(c) && !('A' <= c && c <= 'Z') && !strings.ContainsRune(".-_:%", rune(c)) {
+		if !isAlnum(c) && !strings.ContainsRune(".-_:%", rune(c)) {
 			return false
 		}
 	}
@@ -225,5 +225,7 @@ func isHost(s string) bool {
 	}
 	return true
 }
+
+func isAlnum(c byte) bool { return isLowerAlnum(c) || 'A' <= c && c <= 'Z' }
 
 func isLowerAlnum(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }

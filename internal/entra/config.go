@@ -81,7 +81,7 @@ func (c Config) Key() string {
 }
 
 // validate judges without touching network or files.
-func (c *Config) validate() error {
+func (c Config) validate() error {
 	ways := 0
 	for _, set := range []bool{c.ClientSecret != "", len(c.Certificate) > 0, c.ManagedIdentity, c.WorkloadIdentity} {
 		if set {
@@ -121,7 +121,7 @@ const (
 )
 
 // httpClient makes the client for all requests of a source.
-func (c *Config) httpClient() *http.Client {
+func (c Config) httpClient() *http.Client {
 	transport := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
@@ -143,7 +143,7 @@ func (c *Config) httpClient() *http.Client {
 }
 
 // newCredential makes a credential with an empty token cache of its own.
-func (c *Config) newCredential(client *http.Client) (azcore.TokenCredential, error) {
+func (c Config) newCredential(client *http.Client) (azcore.TokenCredential, error) {
 	options := azcore.ClientOptions{
 		Transport: client,
 		Retry: policy.RetryOptions{

@@ -221,7 +221,7 @@ func TestManagedIdentity(t *testing.T) {
 	machine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
-		if r.Header.Get("X-IDENTITY-HEADER") != "header" {
+		if r.Header.Get("X-Identity-Header") != "header" {
 			t.Errorf("headers %v", r.Header)
 		}
 		queries = append(queries, r.URL.Query())
@@ -406,7 +406,7 @@ func TestNetworkErrors(t *testing.T) {
 func TestHostileTokenEndpoint(t *testing.T) {
 	t.Parallel()
 	stranger := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("the stranger is asked for %s", r.URL) }))
-	defer stranger.Close()
+	t.Cleanup(stranger.Close)
 	for name, token := range map[string]http.HandlerFunc{
 		"redirect": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, stranger.URL, http.StatusTemporaryRedirect)

@@ -17,5 +17,5 @@ func NewTestSource(fetch func(context.Context) (azcore.AccessToken, error), now 
 	return s
 }
 
-// Jitter is a source's own outside tests.
-func Jitter(d time.Duration) time.Duration { return newSource(nil, nil, nil).jitter(d) }
+// Jitter is what a source jitters with outside tests.
+func Jitter(d time.Duration) time.Duration { return jitter(d) }

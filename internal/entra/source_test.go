@@ -76,6 +76,9 @@ func inVirtualTime(t *testing.T, test func(t *testing.T, e *endpoint, s *entra.S
 	})
 }
 
+// pass lets time pass in a bubble.
+func pass(d time.Duration) { <-time.After(d) }
+
 func wantToken(t *testing.T, s *entra.Source, rejected, want string) {
 	t.Helper()
 	if got, err := s.Token(t.Context(), rejected); got != want || err != nil {
@@ -109,13 +112,13 @@ func TestStampede(t *testing.T) {
 func TestRenewalInTheBackground(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, e *endpoint, s *entra.Source) {
 		wantToken(t, s, "", "token 1")
-		time.Sleep(55*time.Minute - time.Second)
+		pass(55*time.Minute - time.Second)
 		wantToken(t, s, "", "token 1")
 		synctest.Wait()
 		if e.count() != 1 {
 			t.Fatalf("renewed early, %d requests", e.count())
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		begin := time.Now()
 		for range 10 {
 			wantToken(t, s, "", "token 1")
@@ -123,7 +126,7 @@ func TestRenewalInTheBackground(t *testing.T) {
 		if time.Since(begin) != 0 {
 			t.Errorf("callers waited for %v", time.Since(begin))
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		wantToken(t, s, "", "token 2")
 		if e.count() != 2 {
 			t.Errorf("%d requests, want 2", e.count())
@@ -147,11 +150,11 @@ func TestWhenToRenew(t *testing.T) {
 			inVirtualTime(t, func(t *testing.T, e *endpoint, s *entra.Source) {
 				e.life, e.refresh = test.life, test.refresh
 				wantToken(t, s, "", "token 1")
-				time.Sleep(test.renewed - time.Second)
+				pass(test.renewed - time.Second)
 				wantToken(t, s, "", "token 1")
-				time.Sleep(2 * time.Second)
+				pass(2 * time.Second)
 				wantToken(t, s, "", "token 1")
-				time.Sleep(2 * time.Second)
+				pass(2 * time.Second)
 				wantToken(t, s, "", "token 2")
 			})
 		})
@@ -166,15 +169,15 @@ func TestOutage(t *testing.T) {
 		down := errors.New("down")
 		e.set(func(e *endpoint) { e.err = down })
 		for range 59 {
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			wantToken(t, s, "", "token 1")
 		}
 		synctest.Wait()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if n := e.count(); n < 3 || n > 11 {
 			t.Errorf("%d requests while the token served", n)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		before := e.count()
 		for range 100 {
 			var group sync.WaitGroup
@@ -186,14 +189,14 @@ func TestOutage(t *testing.T) {
 				})
 			}
 			group.Wait()
-			time.Sleep(100 * time.Millisecond)
+			pass(100 * time.Millisecond)
 		}
 		if n := e.count() - before; n > 11 {
 			t.Errorf("%d requests in 20 s of outage", n)
 		}
 
 		e.set(func(e *endpoint) { e.err = nil })
-		time.Sleep(time.Second)
+		pass(time.Second)
 		before = e.count()
 		var group sync.WaitGroup
 		for range 100 {
@@ -222,7 +225,7 @@ func TestRejectedTokenIsNotReturnedAgain(t *testing.T) {
 			t.Errorf("Token = %q", token)
 		}
 		e.set(func(e *endpoint) { e.err = nil })
-		time.Sleep(time.Second)
+		pass(time.Second)
 		wantToken(t, s, "token 1", "token 3")
 	})
 }
@@ -260,7 +263,7 @@ func TestTokenWithoutLife(t *testing.T) {
 			if token, err := s.Token(t.Context(), ""); err == nil {
 				t.Errorf("a token with a life of %v: %q", life, token)
 			}
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 		}
 	})
 }
@@ -313,9 +316,10 @@ func TestFailedRenewalIsLogged(t *testing.T) {
 		defer s.Close()
 		wantToken(t, s, "", "token 1")
 		e.set(func(e *endpoint) { e.err = errors.New("secret has expired") })
-		time.Sleep(56 * time.Minute)
+		pass(56 * time.Minute)
 		wantToken(t, s, "", "token 1")
-		time.Sleep(time.Minute)
+		pass(time.Minute)
+		synctest.Wait()
 		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "secret has expired") || strings.Contains(text, "token 1") {
 			t.Errorf("logged: %s", text)
 		}

@@ -92,7 +92,10 @@ type clock struct {
 	at time.Time
 }
 
-func newClock() *clock { return &clock{at: time.Now().UTC().Truncate(time.Second)} }
+// newClock starts at the present, for stores whose backend has a clock of its own.
+func newClock() *clock {
+	return &clock{at: time.Now().UTC().Truncate(time.Second)} //nolint:forbidigo // from here on it stands
+}
 
 func (c *clock) now() time.Time {
 	c.mu.Lock()

@@ -94,7 +94,7 @@ func testUpdateAborts(t *testing.T, s *storeTest) {
 		t.Status, t.Retrievals = verifier.StatusFailed, 7
 		return refused
 	})
-	if err != refused {
+	if err != refused { //nolint:errorlint // not even wrapped
 		t.Errorf("Update = %v, want the error of the move as it is", err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -163,7 +163,7 @@ func (e *Emulator) DeliverHeld() []RecordedCallback {
 func (e *Emulator) recordOf(m message) RecordedCallback {
 	return RecordedCallback{
 		Time: e.Now(), URL: m.request.callback.url, RequestID: m.requestID, RequestStatus: m.requestStatus,
-		Header: m.header.Clone(), Body: m.body,
+		Header: m.header.Clone(), Body: slices.Clone(m.body[:min(len(m.body), maxRecordedBody)]),
 	}
 }
 

@@ -57,8 +57,9 @@ type Config struct {
 	PublicURL string
 	// TokenURL is the https origin of the token endpoint, for example https://localhost:8091. Required.
 	TokenURL string
-	// AllowNonLoopback lets other machines in: hosts of PublicURL, TokenURL and callback URLs may then be any
-	// name, and requests may come from any address. Real DIDs stay refused.
+	// AllowNonLoopback lets other machines in: hosts of PublicURL, TokenURL and callback URLs may then be any name but
+	// Microsoft's, and requests may come from any address. Anybody who reaches the emulator can then use it, and its wallet
+	// fetches what links tell it to. Real DIDs stay refused.
 	AllowNonLoopback bool
 
 	// Tenant is the directory (GUID) of clients and authorities that name none. Default: [DemoTenant].
@@ -80,7 +81,8 @@ type Config struct {
 
 	// Now is the clock. Default: [time.Now].
 	Now func() time.Time
-	// Rand is the source of keys, nonces and ids. Default: [crypto/rand.Reader].
+	// Rand is the source of nonces, ids and the keys of authorities and holders. Keys for TLS and for access tokens always
+	// come from the system. Default: [crypto/rand.Reader].
 	Rand io.Reader
 	// Logger hears of requests and callbacks, without claims and secrets. Default: nothing is logged.
 	Logger *slog.Logger

@@ -37,7 +37,15 @@ func TestConfigMistakes(t *testing.T) {
 		{"public URL with a path", func(c *emulator.Config) { c.PublicURL = "http://localhost/emulator" }, "not an origin"},
 		{"public URL of another machine", func(c *emulator.Config) { c.PublicURL = "http://id.example:8090" }, "AllowNonLoopback"},
 		{"token URL without TLS", func(c *emulator.Config) { c.TokenURL = "http://localhost:8091" }, "scheme https"},
-		{"token URL of another machine", func(c *emulator.Config) { c.TokenURL = "https://login.microsoftonline.com" }, "AllowNonLoopback"},
+		{"token URL of another machine", func(c *emulator.Config) { c.TokenURL = "https://id.example:8091" }, "AllowNonLoopback"},
+		{"the real token URL", func(c *emulator.Config) {
+			c.AllowNonLoopback = true
+			c.TokenURL = "https://login.microsoftonline.com"
+		}, "the real service's"},
+		{"the real service", func(c *emulator.Config) {
+			c.AllowNonLoopback = true
+			c.PublicURL = "https://VerifiedID.did.msidentity.com."
+		}, "the real service's"},
 		{"tenant is no GUID", func(c *emulator.Config) { c.Tenant = "contoso" }, "not a GUID"},
 		{"tenant domain is real", func(c *emulator.Config) { c.TenantDomain = "contoso.onmicrosoft.com" }, "could be a real one"},
 		{"negative lifetime", func(c *emulator.Config) { c.RequestLifetime = -1 }, "a second or more"},

@@ -72,11 +72,12 @@ func checkPlaces(cfg *Config) error {
 		return fmt.Errorf("TokenURL %q: %w", cfg.TokenURL, err)
 	}
 	cfg.PublicURL, cfg.TokenURL = public.String(), token.String()
-	if !cfg.AllowNonLoopback {
-		for _, u := range []string{public.Hostname(), token.Hostname()} {
-			if !isLoopback(u) {
-				return fmt.Errorf("host %q is not of this machine; set AllowNonLoopback to let others in", u)
-			}
+	for _, host := range []string{public.Hostname(), token.Hostname()} {
+		if isMicrosoft(host) {
+			return fmt.Errorf("host %q is the real service's", host)
+		}
+		if !cfg.AllowNonLoopback && !isLoopback(host) {
+			return fmt.Errorf("host %q is not of this machine; set AllowNonLoopback to let others in", host)
 		}
 	}
 	if !isReserved(cfg.TenantDomain) {

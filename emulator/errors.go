@@ -91,7 +91,7 @@ func (e *Emulator) writeError(w http.ResponseWriter, err *serviceError) {
 	w.Header().Set("Request-Id", body.RequestID)
 	w.Header().Set("ms-cv", body.MSCV)
 	if err.status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Bearer authorization_uri="`+e.cfg.TokenURL+`"`)
+		w.Header().Set("Www-Authenticate", `Bearer authorization_uri="`+e.cfg.TokenURL+`"`)
 	}
 	writeJSON(w, err.status, body)
 }

@@ -22,10 +22,12 @@ type livenessClaims struct {
 
 // liveness stands for the selfie: it is where the real wallet sends the camera's pictures to the cloud and gets back
 // a signed result for one card, one holder and one request. Here the result is whatever the person chose.
-func (e *Emulator) liveness(c livenessClaims) (string, error) {
+func (e *Emulator) liveness(c livenessClaims) (string, error) { return e.livenessBy(e.faceCheck, c) }
+
+func (e *Emulator) livenessBy(signer *authority, c livenessClaims) (string, error) {
 	now := e.Now()
-	return e.faceCheck.sign(credential{
-		JTI: "urn:pic:" + e.rand.hex(16), Iss: FaceCheckAuthority, Sub: c.holder,
+	return signer.sign(credential{
+		JTI: "urn:pic:" + e.rand.hex(16), Iss: signer.DID, Sub: c.holder,
 		Iat: now.Unix(), Nbf: now.Unix(), Exp: now.Add(livenessLifetime).Unix(),
 		VC: credentialBody{
 			Context: []string{contextCredentials}, Type: []string{typeCredential, livenessType},

@@ -107,6 +107,21 @@ func TestCardsThatDoNotFit(t *testing.T) {
 	}
 }
 
+// TestExpiredCardComesLast keeps an expired card beside its renewal: the person is offered the one that works.
+func TestExpiredCardComesLast(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	old := w.issue(emulator.IssueOptions{Contract: "VerifiedEmployee", ExpiresAt: w.clock.Now().Add(-time.Hour)})
+	fresh := w.issue(emulator.IssueOptions{Contract: "VerifiedEmployee"})
+	offer := w.open(w.presentation("VerifiedEmployee", emulator.DemoAuthority))
+	if got := offer.Wanted[0].Matching; len(got) != 2 || got[0].ID != fresh.ID || got[1].ID != old.ID {
+		t.Errorf("Matching = %v, want the fresh card first", got)
+	}
+	if outcome := w.share(offer, emulator.ShareOptions{}); !outcome.Accepted {
+		t.Errorf("Share() = %+v, want accepted", outcome)
+	}
+}
+
 // TestLinkedDomainMustConfirm presents a card of an issuer that claims Contoso's domain, which does not confirm it.
 func TestLinkedDomainMustConfirm(t *testing.T) {
 	t.Parallel()

@@ -18,7 +18,6 @@ func (o *Offer) readWanted() {
 			}
 		}
 	}
-	cards := o.wallet.Cards()
 	for _, definition := range o.definitions {
 		for _, d := range definition.InputDescriptors {
 			if d.wantsLiveness() {
@@ -35,14 +34,24 @@ func (o *Offer) readWanted() {
 				}
 				wanted.Constraints = append(wanted.Constraints, field.claim()+" "+describe(field.Filter.Pattern))
 			}
-			for _, card := range cards {
-				if d.fits(card) {
-					wanted.Matching = append(wanted.Matching, card)
-				}
-			}
+			wanted.Matching = o.matching(d)
 			o.Wanted = append(o.Wanted, wanted)
 		}
 	}
+}
+
+// matching returns the cards that fit a descriptor. Those that have expired come last: the service will refuse them.
+func (o *Offer) matching(d inputDescriptor) []Card {
+	cards := slices.DeleteFunc(o.wallet.Cards(), func(c Card) bool { return !d.fits(c) })
+	now := o.wallet.e.Now()
+	expired := func(c Card) int {
+		if now.After(c.ExpiresAt) {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(cards, func(a, b Card) int { return expired(a) - expired(b) })
+	return cards
 }
 
 func (d inputDescriptor) typeName() string {

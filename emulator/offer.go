@@ -57,7 +57,8 @@ type Wanted struct {
 	Issuers []string
 	// Constraints are the conditions on claims, as text for people.
 	Constraints []string
-	// Matching are the cards of the wallet that fit. Empty: "You'll have to add this Verified ID first".
+	// Matching are the cards of the wallet that fit, oldest first, expired ones last. Empty: "You'll have to add this
+	// Verified ID first".
 	Matching []Card
 	// FaceCheck is nil when none is wanted.
 	FaceCheck *FaceCheck

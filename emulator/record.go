@@ -13,7 +13,7 @@ import (
 
 const (
 	maxRecords      = 500
-	maxRecordedBody = 64 << 10
+	maxRecordedBody = 256 << 10
 )
 
 // RecordedRequest is one request that the emulator answered.
@@ -26,7 +26,7 @@ type RecordedRequest struct {
 	Method, Path string
 	// Header as received. Authorization keeps its scheme only.
 	Header http.Header
-	// Body is at most 64 KiB of the body; at the token endpoint without the secret and the assertion.
+	// Body is at most 256 KiB of the body; at the token endpoint without the secret and the assertion.
 	Body []byte
 	// Status is what was answered. 0: nothing, by a fault.
 	Status int
@@ -42,7 +42,7 @@ type RecordedCallback struct {
 	RequestID, RequestStatus string
 	// Header holds the headers sent, the callback's own included: tests have to see the key.
 	Header http.Header
-	// Body is what was sent, in full.
+	// Body is at most 256 KiB of what was sent.
 	Body []byte
 	// Status is the relying party's answer. 0: none came, and Err says why; or the callback was held or dropped.
 	Status int

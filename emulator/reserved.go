@@ -20,6 +20,14 @@ func isReserved(host string) bool {
 	return slices.ContainsFunc(reservedSuffixes, func(suffix string) bool { return strings.HasSuffix(host, suffix) })
 }
 
+// isMicrosoft says whether host belongs to the service that is emulated.
+func isMicrosoft(host string) bool {
+	host = "." + strings.ToLower(strings.TrimSuffix(host, "."))
+	return slices.ContainsFunc([]string{".msidentity.com", ".microsoftonline.com", ".microsoft.com"}, func(suffix string) bool {
+		return strings.HasSuffix(host, suffix)
+	})
+}
+
 // isLoopback says whether host, without port, can only be this machine.
 func isLoopback(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package emulator
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// opened is a request that a wallet holds in its hands, with everything to answer it by hand.
+type opened struct {
+	e       *Emulator
+	request *request
+	offer   *Offer
+	card    Card
+}
+
+// openByHand makes a presentation request and an offer for it without any HTTP.
+func openByHand(t *testing.T, now *time.Time) opened {
+	t.Helper()
+	e, err := New(Config{
+		PublicURL: "http://localhost:1", TokenURL: "https://localhost:2", Now: func() time.Time { return *now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	card, err := e.IssueTo(e.Wallet(), "VerifiedIdentity", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &request{
+		id: "id", kind: Presentation, authority: e.authorities[DemoAuthority], created: *now, expires: now.Add(time.Minute),
+		state: "state", definitionID: "main", livenessID: "liveness", nonces: []string{"nonce", "older nonce"}, fetched: true,
+		presentation: &presentationRequest{credentials: []requestedCredential{{
+			credentialType: "VerifiedIdentity", acceptedIssuers: []string{PartnerAuthority},
+			faceCheck: &FaceCheck{PhotoClaim: "portrait", Threshold: 70},
+		}}},
+	}
+	object, err := e.presentationObject(r, "nonce")
+	if err != nil {
+		t.Fatal(err)
+	}
+	definitions, err := checkObject(object, *now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &Offer{Kind: Presentation, wallet: e.Wallet(), object: *object, definitions: definitions}
+	o.readWanted()
+	return opened{e: e, request: r, offer: o, card: card}
+}
+
+// form answers with an id_token and presentations signed by different plans.
+func (o opened) form(t *testing.T, id, vp *plan, spoil func(*idToken)) (string, []string) {
+	t.Helper()
+	liveness, err := o.offer.livenessFor([]Card{o.card}, ShareOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tokens []string
+	for _, credentials := range [][]string{vp.spoilCards([]string{o.card.Token}), liveness} {
+		token, err := vp.signVP(credentials)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens = append(tokens, token)
+	}
+	presented, err := rawJSON(o.offer.submissions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := idToken{
+		Sub: id.did, Aud: id.audience, Iss: id.issuer, Nonce: id.idNonce,
+		Iat: id.issued.Unix(), Exp: id.idExpires.Unix(), Presented: presented,
+	}
+	if spoil != nil {
+		spoil(&claims)
+	}
+	token, err := id.sign(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token, tokens
+}
+
+// TestEachTokenIsCheckedByItself has one good token beside one bad one. A service that checks only one of the two would let
+// these through: the id_token says who the holder is, the presentation that the cards are shown now and here.
+func TestEachTokenIsCheckedByItself(t *testing.T) {
+	t.Parallel()
+	for _, misbehaviour := range []Misbehaviour{
+		"", WrongAudience, StaleAnswer, ExpiredAnswer, OtherKey, OtherHolder, UnknownKeyID, DERSignature, AlgNone,
+	} {
+		for _, bad := range []string{"id_token", "vp_token"} {
+			t.Run(string(misbehaviour)+" in "+bad, func(t *testing.T) {
+				t.Parallel()
+				now := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+				o := openByHand(t, &now)
+				id, vp := o.offer.plan(misbehaviour), o.offer.plan("")
+				if bad == "vp_token" {
+					id, vp = vp, id
+				}
+				token, tokens := o.form(t, id, vp, nil)
+				_, failure := o.e.judgeAnswer(o.request, token, tokens)
+				if (failure == nil) != (misbehaviour == "") {
+					t.Errorf("judgeAnswer() = %+v", failure)
+				}
+				if failure != nil && misbehaviour != OtherHolder && !strings.Contains(failure.Message, bad) {
+					t.Errorf("judgeAnswer() = %+v, want it to name the %s", failure, bad)
+				}
+			})
+		}
+	}
+}
+
+// TestIDTokenClaims changes one claim of the id_token at a time, well signed.
+func TestIDTokenClaims(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+	o := openByHand(t, &now)
+	set := func(raw string) func(*idToken) { return func(c *idToken) { c.Presented = []byte(raw) } }
+	for name, spoil := range map[string]func(*idToken){
+		"issuer":                    func(c *idToken) { c.Iss = "https://self-issued.me" },
+		"nonce of nobody":           func(c *idToken) { c.Nonce = "guess" },
+		"from the future":           func(c *idToken) { c.Iat = now.Add(skew + time.Second).Unix() },
+		"holder is an organisation": func(c *idToken) { c.Sub = PartnerAuthority },
+		"holder is somebody else":   func(c *idToken) { c.Sub = "did:jwk:e30" },
+		"no submission":             set(`{}`),
+		"no submissions":            set(`[]`),
+		"one submission of two":     set(`{"presentation_submission":{"definition_id":"main"}}`),
+		"twice the same":            set(`[{"presentation_submission":{"definition_id":"main"}},{"presentation_submission":{"definition_id":"main"}}]`),
+		"of another request":        set(`[{"presentation_submission":{"definition_id":"main"}},{"presentation_submission":{"definition_id":"other"}}]`),
+		"unreadable submission":     set(`"main"`),
+		"unreadable submissions":    set(`["main"]`),
+		"one too many":              set(`[{"presentation_submission":{"definition_id":"main"}},{"presentation_submission":{"definition_id":"liveness"}},{"presentation_submission":{"definition_id":"x"}}]`),
+	} {
+		token, tokens := o.form(t, o.offer.plan(""), o.offer.plan(""), spoil)
+		if _, failure := o.e.judgeAnswer(o.request, token, tokens); failure == nil || !strings.Contains(failure.Message, "id_token") {
+			t.Errorf("%s: judgeAnswer() = %+v, want the id_token refused", name, failure)
+		}
+	}
+	// A nonce of an earlier reading of the same request is good.
+	p := o.offer.plan("")
+	p.idNonce, p.vpNonce = "older nonce", "older nonce"
+	o.offer.object.Nonce = "older nonce"
+	token, tokens := o.form(t, p, p, nil)
+	if _, failure := o.e.judgeAnswer(o.request, token, tokens); failure != nil {
+		t.Errorf("older nonce: judgeAnswer() = %+v, want it accepted", failure)
+	}
+}
+
+// TestForgedFaceCheck passes off other things as the result of a Face Check.
+func TestForgedFaceCheck(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+	o := openByHand(t, &now)
+	wallet := o.e.Wallet()
+	genuine := livenessClaims{
+		holder: wallet.did, nonce: "nonce", descriptor: "VerifiedIdentity-1", photoClaim: "portrait", cardID: o.card.ID, quality: "HIGH", score: 99,
+	}
+	for name, c := range map[string]struct {
+		change func(*livenessClaims)
+		signer *authority
+		good   bool
+	}{
+		"genuine":                {nil, o.e.faceCheck, true},
+		"of an earlier request":  {func(c *livenessClaims) { c.nonce = "earlier" }, o.e.faceCheck, false},
+		"for another card":       {func(c *livenessClaims) { c.cardID = "urn:pic:other" }, o.e.faceCheck, false},
+		"for another photo":      {func(c *livenessClaims) { c.photoClaim = "photo" }, o.e.faceCheck, false},
+		"for another descriptor": {func(c *livenessClaims) { c.descriptor = "VerifiedEmployee-1" }, o.e.faceCheck, false},
+		"of another person":      {func(c *livenessClaims) { c.holder = "did:jwk:e30" }, o.e.faceCheck, false},
+		"signed by an issuer":    {nil, o.e.authorities[MalloryAuthority], false},
+	} {
+		claims := genuine
+		if c.change != nil {
+			c.change(&claims)
+		}
+		token, err := o.e.livenessBy(c.signer, claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := o.offer.plan("")
+		var vps []string
+		for _, credentials := range [][]string{{o.card.Token}, {token}} {
+			vp, err := p.signVP(credentials)
+			if err != nil {
+				t.Fatal(err)
+			}
+			vps = append(vps, vp)
+		}
+		id, err := p.signID(o.offer.submissions())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, failure := o.e.judgeAnswer(o.request, id, vps); (failure == nil) != c.good {
+			t.Errorf("%s: judgeAnswer() = %+v, want good %v", name, failure, c.good)
+		}
+	}
+}
+
+// TestNotAPresentation signs other things in place of a presentation.
+func TestNotAPresentation(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+	o := openByHand(t, &now)
+	p := o.offer.plan("")
+	good := vpToken{
+		Iss: p.did, Aud: p.audience, Nonce: "nonce", Iat: now.Unix(), Nbf: now.Unix(), Exp: now.Add(time.Hour).Unix(),
+		VP: presentationBody{Type: []string{typePresentation}, Credentials: []string{o.card.Token}},
+	}
+	who := &idToken{Sub: p.did, Nonce: "nonce"}
+	for name, change := range map[string]func(*vpToken){
+		"another type":    func(v *vpToken) { v.VP.Type = []string{typeCredential} },
+		"empty":           func(v *vpToken) { v.VP.Credentials = nil },
+		"no cards inside": func(v *vpToken) { v.VP.Credentials = []string{"x"} },
+		"from the future": func(v *vpToken) { v.Nbf = now.Add(time.Hour).Unix() },
+	} {
+		v := good
+		change(&v)
+		token, err := p.sign(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := o.e.verifyVPToken(o.request, who, token); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	for name, token := range map[string]string{"rubbish": "a.b", "a card": o.card.Token} {
+		if _, err := o.e.verifyVPToken(o.request, who, token); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+		if _, err := o.e.verifyIDToken(o.request, token); err == nil {
+			t.Errorf("%s: accepted as id_token", name)
+		}
+	}
+}
+
+// TestMalformedCredentials lets an issuer sign what is no proper credential.
+func TestMalformedCredentials(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+	o := openByHand(t, &now)
+	good := credential{
+		JTI: "urn:pic:1", Iss: PartnerAuthority, Sub: "did:jwk:holder", Iat: now.Unix(), Nbf: now.Unix(), Exp: now.Add(time.Hour).Unix(),
+		VC: credentialBody{Context: []string{contextCredentials}, Type: []string{typeCredential, "X"}},
+	}
+	partner := o.e.authorities[PartnerAuthority]
+	for name, c := range map[string]struct {
+		change func(*credential)
+		signer *authority
+		good   bool
+	}{
+		"good":              {func(*credential) {}, partner, true},
+		"no expiry":         {func(c *credential) { c.Exp = 0 }, partner, true},
+		"no id":             {func(c *credential) { c.JTI = "" }, partner, false},
+		"no context":        {func(c *credential) { c.VC.Context = nil }, partner, false},
+		"another context":   {func(c *credential) { c.VC.Context = []string{"https://www.w3.org/ns/credentials/v2"} }, partner, false},
+		"no type":           {func(c *credential) { c.VC.Type = []string{"X"} }, partner, false},
+		"signed by another": {func(*credential) {}, o.e.authorities[DemoAuthority], false},
+		"unknown issuer":    {func(c *credential) { c.Iss = "did:web:unknown.example" }, partner, false},
+		"issuer is a phone": {func(c *credential) { c.Iss = o.e.Wallet().did }, partner, false},
+		"expired":           {func(c *credential) { c.Exp = now.Add(-time.Second).Unix() }, partner, false},
+		"not yet valid":     {func(c *credential) { c.Nbf = now.Add(skew + time.Second).Unix() }, partner, false},
+	} {
+		card := good
+		c.change(&card)
+		token, err := c.signer.sign(card)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := o.e.verifyCredential(token, "did:jwk:holder"); (err == nil) != c.good {
+			t.Errorf("%s: verifyCredential() = %v, want good %v", name, err, c.good)
+		}
+		if _, err := o.e.verifyCredential(token, "did:jwk:other"); err == nil {
+			t.Errorf("%s: belongs to another holder as well", name)
+		}
+	}
+}
+
+// TestForeignDomainLinks puts entries into did-configuration.json that must not count.
+func TestForeignDomainLinks(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+	o := openByHand(t, &now)
+	partner, mallory := o.e.authorities[PartnerAuthority], o.e.authorities[MalloryAuthority]
+	origin := partner.LinkedDomain
+	for name, c := range map[string]struct {
+		change func(*domainLink)
+		signer *authority
+		good   bool
+	}{
+		"genuine":                   {func(*domainLink) {}, partner, true},
+		"without the slash":         {func(l *domainLink) { l.VC.Subject.Origin = strings.TrimSuffix(origin, "/") }, partner, true},
+		"signed by another":         {func(*domainLink) {}, mallory, false},
+		"about another DID":         {func(l *domainLink) { l.Sub = MalloryAuthority }, partner, false},
+		"subject is another DID":    {func(l *domainLink) { l.VC.Subject.ID = MalloryAuthority }, partner, false},
+		"by another DID":            {func(l *domainLink) { l.Iss = MalloryAuthority }, partner, false},
+		"for another origin":        {func(l *domainLink) { l.VC.Subject.Origin = "https://other.example/" }, partner, false},
+		"without TLS":               {func(l *domainLink) { l.VC.Subject.Origin = "http://www.fabrikam-idv.example/" }, partner, false},
+		"another kind of statement": {func(l *domainLink) { l.VC.Type = []string{typeCredential} }, partner, false},
+		"expired":                   {func(l *domainLink) { l.Exp = now.Add(-time.Second).Unix() }, partner, false},
+		"not yet valid":             {func(l *domainLink) { l.Nbf = now.Add(time.Second).Unix() }, partner, false},
+	} {
+		link := o.e.linkOf(PartnerAuthority, origin)
+		c.change(&link)
+		token, err := c.signer.sign(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := checkDomainLink(partner.document(), origin, token, now); (err == nil) != c.good {
+			t.Errorf("%s: checkDomainLink() = %v, want good %v", name, err, c.good)
+		}
+	}
+	for _, token := range []string{"", "a.b.c"} {
+		if err := checkDomainLink(partner.document(), origin, token, now); err == nil {
+			t.Errorf("entry %q counts", token)
+		}
+	}
+	unreadable := func(string) ([]byte, error) { return []byte("<html>"), nil }
+	missing := func(string) ([]byte, error) { return nil, ErrExpired }
+	for _, fetch := range []func(string) ([]byte, error){unreadable, missing} {
+		if got, verified := linkedDomain(partner.document(), fetch, now); verified || got != origin {
+			t.Errorf("linkedDomain() = %q, %v, want the claimed origin, not verified", got, verified)
+		}
+	}
+}
+
+// TestWalletChecksTheRequest alters a request object in the ways in which the wallet library refuses it.
+func TestWalletChecksTheRequest(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+	o := openByHand(t, &now)
+	for name, change := range map[string]func(*requestObject){
+		"response_type":        func(r *requestObject) { r.ResponseType = "code" },
+		"response_mode":        func(r *requestObject) { r.ResponseMode = "direct_post" },
+		"scope":                func(r *requestObject) { r.Scope = "" },
+		"no did:ion":           func(r *requestObject) { r.Registration.SubjectTypes = []string{"did:jwk"} },
+		"no ES256K for VPs":    func(r *requestObject) { r.Registration.VPFormats.JWTVP.Alg = []string{"ES256"} },
+		"no ES256K for VCs":    func(r *requestObject) { r.Registration.VPFormats.JWTVC.Alg = nil },
+		"no state":             func(r *requestObject) { r.State = "" },
+		"no nonce":             func(r *requestObject) { r.Nonce = "" },
+		"no exp":               func(r *requestObject) { r.Exp = 0 },
+		"expired":              func(r *requestObject) { r.Exp = now.Add(-skew - time.Second).Unix() },
+		"no redirect_uri":      func(r *requestObject) { r.RedirectURI = "" },
+		"odd redirect_uri":     func(r *requestObject) { r.RedirectURI = "openid-vc://x" },
+		"no definition":        func(r *requestObject) { r.Claims.VPToken = []byte(`{}`) },
+		"empty definition":     func(r *requestObject) { r.Claims.VPToken = []byte(`[{"presentation_definition":{"id":"x"}}]`) },
+		"definition is text":   func(r *requestObject) { r.Claims.VPToken = []byte(`"x"`) },
+		"definitions are text": func(r *requestObject) { r.Claims.VPToken = []byte(`["x"]`) },
+	} {
+		object := o.offer.object
+		change(&object)
+		if _, err := checkObject(&object, now); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// TestPatterns turns constraints into patterns and back into words; texts of the verifier are no regular expressions.
+func TestPatterns(t *testing.T) {
+	t.Parallel()
+	odd := []string{`a|b`, `c\d`, `(x)`, `^y$`, `z.*`, ``}
+	if got := textsOf(anyOf(odd)); strings.Join(got, "\n") != strings.Join(odd, "\n") {
+		t.Errorf("textsOf(anyOf(%q)) = %q", odd, got)
+	}
+	if got := textsOf(`did:.*`); len(got) != 1 || got[0] != `did:.*` {
+		t.Errorf("textsOf() of a foreign pattern = %q, want it unchanged", got)
+	}
+	field := descriptorField{Path: []string{subjectPath + "x"}, Filter: &fieldFilter{Type: "string", Pattern: "("}}
+	if field.fits(Card{Claims: map[string]string{"x": "("}}) {
+		t.Error("a pattern that is none fits")
+	}
+}

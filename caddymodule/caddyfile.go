@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"maps"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,8 @@ type option struct {
 	repeats bool
 	// block permits a block behind the option's arguments.
 	block bool
+	// secret keeps what is written out of error texts.
+	secret bool
 }
 
 // readBlock reads the options of the block that the dispenser stands before. Unknown and repeated options, and surplus
@@ -29,10 +32,12 @@ func readBlock(d *caddyfile.Dispenser, what string, options map[string]option) e
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		name := d.Val()
 		o, ok := options[name]
-		if !ok {
+		switch {
+		case !ok && len(options) == 0:
+			return d.Errf("%s takes no options; remove %q", what, name)
+		case !ok:
 			return d.Errf("unrecognized option %q of %s; it knows %s", name, what, strings.Join(slices.Sorted(maps.Keys(options)), ", "))
-		}
-		if seen[name] && !o.repeats {
+		case seen[name] && !o.repeats:
 			return d.Errf("option %q of %s is given twice; remove one", name, what)
 		}
 		seen[name] = true
@@ -40,32 +45,72 @@ func readBlock(d *caddyfile.Dispenser, what string, options map[string]option) e
 			return err
 		}
 		if d.NextArg() {
-			return d.Errf("option %q of %s has the surplus argument %q", name, what, d.Val())
+			if o.secret {
+				return d.Errf("option %q of %s has too many values; put a value with blanks into quotes", name, what)
+			}
+			return d.Errf("option %q of %s has the surplus argument %q; remove it", name, what, d.Val())
 		}
-		if !o.block && d.NextBlock(d.Nesting()) {
-			return d.Errf("option %q of %s takes no block", name, what)
+		if !o.block && opensBlock(d) {
+			return d.Errf("option %q of %s takes no block; remove the braces", name, what)
 		}
 	}
 	return nil
 }
 
-// oneArg takes exactly one argument.
+// opensBlock says whether a block follows on the line, and steps into it.
+func opensBlock(d *caddyfile.Dispenser) bool {
+	value, line := d.Val(), d.Line()
+	return d.NextBlock(d.Nesting()) || d.Val() != value || d.Line() != line // an empty block is stepped over
+}
+
+// here is a dispenser of the current token alone, for complaints about a block as a whole: after reading it, the other one
+// stands on its closing brace.
+func here(d *caddyfile.Dispenser) *caddyfile.Dispenser {
+	out := caddyfile.NewDispenser([]caddyfile.Token{d.Token()})
+	out.Next()
+	return out
+}
+
+// oneArg takes exactly one argument, word for word.
 func oneArg(into *string, checks ...func(string) error) option {
+	return one(into, takeLiteral, checks)
+}
+
+// oneReference takes exactly one argument, in which placeholders are replaced when the config is loaded.
+func oneReference(into *string, checks ...func(string) error) option {
+	return one(into, takeReference, checks)
+}
+
+// taker reads the current argument of the option called name and complains with the line where a check fails.
+type taker func(d *caddyfile.Dispenser, name string, into *string, checks []func(string) error) error
+
+func one(into *string, take taker, checks []func(string) error) option {
 	return option{read: func(d *caddyfile.Dispenser) error {
 		name := d.Val()
 		if !d.NextArg() {
 			return d.Errf("option %q needs a value", name)
 		}
-		return take(d, into, checks)
+		return take(d, name, into, checks)
 	}}
 }
 
-// take reads the current argument and complains with the line where a check fails. Values with placeholders are judged
-// when the config is loaded.
-func take(d *caddyfile.Dispenser, into *string, checks []func(string) error) error {
-	*into = d.Val()
-	if strings.Contains(*into, "{") {
-		return nil
+// takeLiteral refuses placeholders, which would stay as they are.
+func takeLiteral(d *caddyfile.Dispenser, name string, into *string, checks []func(string) error) error {
+	notReplaced := func(value string) error { return literal("option "+strconv.Quote(name), value) }
+	return takeChecked(d, name, into, append([]func(string) error{notReplaced}, checks...))
+}
+
+// takeReference leaves values with placeholders to be judged when the config is loaded.
+func takeReference(d *caddyfile.Dispenser, name string, into *string, checks []func(string) error) error {
+	if placeholderPattern.MatchString(d.Val()) {
+		checks = nil
+	}
+	return takeChecked(d, name, into, checks)
+}
+
+func takeChecked(d *caddyfile.Dispenser, name string, into *string, checks []func(string) error) error {
+	if *into = d.Val(); strings.TrimSpace(*into) == "" {
+		return d.Errf("option %q has an empty value; write one, or remove the option", name)
 	}
 	for _, check := range checks {
 		if err := check(*into); err != nil {
@@ -75,18 +120,27 @@ func take(d *caddyfile.Dispenser, into *string, checks []func(string) error) err
 	return nil
 }
 
-// args takes one argument or more, and adds to what is there.
+// args takes one argument or more, word for word, and adds to what is there.
 func args(into *[]string, checks ...func(string) error) option {
+	return several(into, takeLiteral, checks)
+}
+
+// references takes one argument or more, in which placeholders are replaced when the config is loaded.
+func references(into *[]string, checks ...func(string) error) option {
+	return several(into, takeReference, checks)
+}
+
+func several(into *[]string, take taker, checks []func(string) error) option {
 	return option{repeats: true, read: func(d *caddyfile.Dispenser) error {
 		name := d.Val()
 		before := len(*into)
 		for d.NextArg() {
 			var value string
-			if err := take(d, &value, checks); err != nil {
+			if err := take(d, name, &value, checks); err != nil {
 				return err
 			}
-			if slices.Contains(*into, value) {
-				return d.Errf("option %q has %q twice; remove one", name, value)
+			if i := slices.Index(*into, value); i >= 0 { // not the value: it may be a secret
+				return d.Errf("option %q has the same value twice, as number %d and %d; remove one", name, i+1, len(*into)+1)
 			}
 			*into = append(*into, value)
 		}
@@ -105,8 +159,8 @@ func flag(into *bool) option {
 	}}
 }
 
-// duration takes one duration, such as 90m or 2d.
-func duration(into *caddy.Duration) option {
+// duration takes one duration, such as 90m or 2d. limit is the longest that makes sense; 0 is none.
+func duration(into *caddy.Duration, limit time.Duration) option {
 	return option{read: func(d *caddyfile.Dispenser) error {
 		name := d.Val()
 		if !d.NextArg() {
@@ -116,13 +170,16 @@ func duration(into *caddy.Duration) option {
 		if err != nil || parsed <= 0 {
 			return d.Errf("option %q: %q is no duration above zero; write for example 15m or 8h", name, d.Val())
 		}
+		if limit > 0 && parsed > limit {
+			return d.Errf("option %q: %s is too long; at most %s makes sense", name, d.Val(), caddyDuration(limit))
+		}
 		*into = caddy.Duration(parsed)
 		return nil
 	}}
 }
 
 // number takes one whole number above zero.
-func number(into *int) option {
+func number(into *int, checks ...func(int) error) option {
 	return option{read: func(d *caddyfile.Dispenser) error {
 		name := d.Val()
 		if !d.NextArg() {
@@ -130,7 +187,12 @@ func number(into *int) option {
 		}
 		parsed, err := strconv.Atoi(d.Val())
 		if err != nil || parsed <= 0 {
-			return d.Errf("option %q: %q is no whole number above zero", name, d.Val())
+			return d.Errf("option %q: %q is no whole number above zero; write for example 10", name, d.Val())
+		}
+		for _, check := range checks {
+			if err := check(parsed); err != nil {
+				return d.WrapErr(err)
+			}
 		}
 		*into = parsed
 		return nil
@@ -138,7 +200,7 @@ func number(into *int) option {
 }
 
 // fraction takes one number above zero.
-func fraction(into *float64) option {
+func fraction(into *float64, checks ...func(float64) error) option {
 	return option{read: func(d *caddyfile.Dispenser) error {
 		name := d.Val()
 		if !d.NextArg() {
@@ -146,23 +208,62 @@ func fraction(into *float64) option {
 		}
 		parsed, err := strconv.ParseFloat(d.Val(), 64)
 		if err != nil || !(parsed > 0) {
-			return d.Errf("option %q: %q is no number above zero", name, d.Val())
+			return d.Errf("option %q: %q is no number above zero; write for example 2 or 0.5", name, d.Val())
+		}
+		for _, check := range checks {
+			if err := check(parsed); err != nil {
+				return d.WrapErr(err)
+			}
 		}
 		*into = parsed
 		return nil
 	}}
 }
 
-// block takes no argument and a block.
-func block(what string, options func() map[string]option) option {
-	return option{block: true, read: func(d *caddyfile.Dispenser) error { return readBlock(d, what, options()) }}
+// block takes no argument and a block. check judges its options together.
+func block(what string, options func() map[string]option, check func() error) option {
+	return option{block: true, read: func(d *caddyfile.Dispenser) error {
+		start := here(d)
+		if d.NextArg() {
+			return d.Errf("option %q takes a block only; remove %q", what, d.Val())
+		}
+		if err := readBlock(d, what, options()); err != nil {
+			return err
+		}
+		if d.Line() == start.Line() {
+			return start.Errf("option %q needs a block { … }", what)
+		}
+		if err := check(); err != nil {
+			return start.WrapErr(err)
+		}
+		return nil
+	}}
 }
 
-func checkDID(value string) error {
-	if !validDID(value) {
-		return optionError("DID", value, "must look like did:web:verifiedid.contoso.com")
+func checkDID(option string) func(string) error {
+	return func(value string) error {
+		if !validDID(value) {
+			return optionError(option, value, "must be a DID, for example did:web:verifiedid.contoso.com")
+		}
+		return nil
 	}
-	return nil
+}
+
+func checkTextOf(option string, limit int) func(string) error {
+	return func(value string) error { return checkText(option, value, 1, limit) }
+}
+
+// checkBaseURL is for addresses of services: https, or http on loopback hosts, which the load judges once it knows the
+// other options.
+func checkBaseURL(option string) func(string) error {
+	return func(value string) error {
+		u, err := url.Parse(value)
+		if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+			(u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname()))) {
+			return optionError(option, value, "must be an https URL without user, query and fragment, for example https://login.example")
+		}
+		return nil
+	}
 }
 
 func oneOf(option string, words ...string) func(string) error {
@@ -174,9 +275,11 @@ func oneOf(option string, words ...string) func(string) error {
 	}
 }
 
-func atMost(option string, limit time.Duration, value caddy.Duration) error {
-	if time.Duration(value) > limit {
-		return optionError(option, time.Duration(value).String(), "must be at most "+limit.String())
+// caddyDuration is a duration as operators write it: 24h, not 24h0m0s.
+func caddyDuration(d time.Duration) string {
+	text := strings.TrimSuffix(d.String(), "0s")
+	if trimmed, ok := strings.CutSuffix(text, "h0m"); ok {
+		return trimmed + "h"
 	}
-	return nil
+	return text
 }

@@ -3,15 +3,20 @@
 package caddymodule
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-verified-id/caddy-verified-id/idvredirect"
 )
 
 // readName reads the name of a credential or partner and refuses one that is taken.
-func readName(d *caddyfile.Dispenser, what string, taken func(string) bool) (string, error) {
+func readName(d *caddyfile.Dispenser, what, example string, taken func(string) bool) (string, error) {
 	if !d.NextArg() {
-		return "", d.Errf("%s needs a name, for example: %s employee { … }", what, what)
+		return "", d.Errf("%s needs a name, for example: %s %s { … }", what, what, example)
 	}
 	name := d.Val()
 	switch {
@@ -20,9 +25,21 @@ func readName(d *caddyfile.Dispenser, what string, taken func(string) bool) (str
 	case taken(name):
 		return "", d.Errf("%s %q is defined twice; rename one", what, name)
 	case d.NextArg():
-		return "", d.Errf("%s takes one name; remove %q", what, d.Val())
+		return "", d.Errf("%s %s has the surplus argument %q; remove it", what, name, d.Val())
 	}
 	return name, nil
+}
+
+// partnerUses remembers where credentials name partners, which may be defined below them.
+type partnerUses map[string]*caddyfile.Dispenser
+
+func (u partnerUses) check(defined map[string]*IDV) error {
+	for _, name := range slices.Sorted(maps.Keys(u)) {
+		if defined[name] == nil {
+			return u[name].WrapErr(undefinedPartner(name))
+		}
+	}
+	return nil
 }
 
 // readCredential reads
@@ -42,8 +59,9 @@ func readName(d *caddyfile.Dispenser, what string, taken func(string) bool) (str
 //		insecure_allow_revoked
 //		insecure_skip_linked_domain
 //	}
-func (a *App) readCredential(d *caddyfile.Dispenser) error {
-	name, err := readName(d, "credential", func(name string) bool { return a.Credentials[name] != nil })
+func (a *App) readCredential(d *caddyfile.Dispenser, partners partnerUses) error {
+	start := here(d)
+	name, err := readName(d, "credential", "employee", func(name string) bool { return a.Credentials[name] != nil })
 	if err != nil {
 		return err
 	}
@@ -52,34 +70,37 @@ func (a *App) readCredential(d *caddyfile.Dispenser) error {
 		a.Credentials = map[string]*Credential{}
 	}
 	a.Credentials[name] = c
-	checkHost := func(host string) error {
-		if !validHost(host) {
-			return optionError("linked_domain", host, "must be a host name such as www.contoso.com, without scheme or path")
+	idv := args(&c.IDV)
+	readIDV := idv.read
+	idv.read = func(d *caddyfile.Dispenser) error {
+		line, before := here(d), len(c.IDV)
+		if err := readIDV(d); err != nil {
+			return err
+		}
+		for _, partner := range c.IDV[before:] {
+			partners[partner] = line
 		}
 		return nil
 	}
 	if err := readBlock(d, "credential "+name, map[string]option{
-		"type":                        oneArg(&c.Type),
-		"issuer":                      args(&c.Issuers, checkDID),
+		"type":                        oneArg(&c.Type, checkType),
+		"issuer":                      args(&c.Issuers, checkDID("issuer")),
 		"face_check":                  {read: c.readFaceCheck},
-		"linked_domain":               args(&c.LinkedDomains, checkHost),
+		"linked_domain":               args(&c.LinkedDomains, checkLinkedDomain),
 		"constraint":                  {repeats: true, read: c.readConstraint},
 		"keep":                        args(&c.Keep),
-		"max_credential_age":          duration(&c.MaxCredentialAge),
-		"purpose":                     oneArg(&c.Purpose, func(s string) error { return checkText("purpose", s, 1, 200) }),
-		"display_name":                oneArg(&c.DisplayName, func(s string) error { return checkText("display_name", s, 1, 100) }),
-		"idv":                         args(&c.IDV),
+		"max_credential_age":          duration(&c.MaxCredentialAge, 0),
+		"purpose":                     oneArg(&c.Purpose, checkTextOf("purpose", 200)),
+		"display_name":                oneArg(&c.DisplayName, checkTextOf("display_name", 100)),
+		"idv":                         idv,
 		"no_status":                   flag(&c.NoStatus),
 		"insecure_allow_revoked":      flag(&c.InsecureAllowRevoked),
 		"insecure_skip_linked_domain": flag(&c.InsecureSkipLinkedDomain),
 	}); err != nil {
 		return err
 	}
-	switch {
-	case c.Type == "":
-		return d.Errf("credential %s: type is missing; it is the type name in the issuer's contract, for example VerifiedEmployee", name)
-	case len(c.Issuers) == 0:
-		return d.Errf("credential %s: issuer is missing; without it the service accepts any issuer in the world. Add: issuer <did>", name)
+	if _, err := a.buildCredential(name, c); err != nil {
+		return start.WrapErr(fmt.Errorf("credential %s: %w", name, err))
 	}
 	return nil
 }
@@ -98,7 +119,7 @@ func (c *Credential) readFaceCheck(d *caddyfile.Dispenser) error {
 				return d.WrapErr(err)
 			}
 			c.FaceCheck.Threshold = threshold
-		case err != nil && i == 0:
+		case err != nil && i == 0 && arg != "" && literal("", arg) == nil:
 			c.FaceCheck.PhotoClaim = arg
 		default:
 			return d.Errf("face_check: %q is not understood; write: face_check [<photo claim>] [<threshold 50 to 100>], or face_check off", arg)
@@ -112,6 +133,9 @@ func (c *Credential) readConstraint(d *caddyfile.Dispenser) error {
 	if len(words) < 3 {
 		return d.Err("constraint: write constraint <claim> is|contains|starts_with <value>")
 	}
+	if err := checkRule("constraint", words[0], words[2:]); err != nil {
+		return d.WrapErr(err)
+	}
 	constraint := Constraint{Claim: words[0]}
 	values := words[2:]
 	switch words[1] {
@@ -119,7 +143,7 @@ func (c *Credential) readConstraint(d *caddyfile.Dispenser) error {
 		constraint.Is = values
 	case "contains", "starts_with":
 		if len(values) != 1 {
-			return d.Errf("constraint %s %s takes one value", words[0], words[1])
+			return d.Errf("constraint %s %s takes one value; put one with blanks into quotes", words[0], words[1])
 		}
 		if words[1] == "contains" {
 			constraint.Contains = values[0]
@@ -130,6 +154,26 @@ func (c *Credential) readConstraint(d *caddyfile.Dispenser) error {
 		return d.Errf("constraint %s: %q must be one of is, contains, starts_with", words[0], words[1])
 	}
 	c.Constraints = append(c.Constraints, constraint)
+	return nil
+}
+
+// checkRule refuses what no claim can be or equal: an empty claim or value, a value twice, a placeholder.
+func checkRule(option, claim string, values []string) error {
+	if claim == "" {
+		return fmt.Errorf("%s: the claim is empty; write %s <claim> …", option, option)
+	}
+	option += " " + claim
+	for i, value := range values {
+		switch {
+		case value == "":
+			return fmt.Errorf("%s: a value is empty; write one, or remove it", option)
+		case slices.Contains(values[:i], value):
+			return fmt.Errorf("%s has %q twice; remove one", option, value)
+		}
+		if err := literal(option, value); err != nil {
+			return fmt.Errorf("%w; to compare with a value of the request write bind", err)
+		}
+	}
 	return nil
 }
 
@@ -147,7 +191,8 @@ func (c *Credential) readConstraint(d *caddyfile.Dispenser) error {
 //		note            <text>
 //	}
 func (a *App) readIDV(d *caddyfile.Dispenser) error {
-	name, err := readName(d, "idv", func(name string) bool { return a.IDV[name] != nil })
+	start := here(d)
+	name, err := readName(d, "idv", "au10tix", func(name string) bool { return a.IDV[name] != nil })
 	if err != nil {
 		return err
 	}
@@ -156,33 +201,22 @@ func (a *App) readIDV(d *caddyfile.Dispenser) error {
 		a.IDV = map[string]*IDV{}
 	}
 	a.IDV[name] = partner
-	lifetime := option{read: func(d *caddyfile.Dispenser) error {
-		if err := duration(&partner.Lifetime).read(d); err != nil {
-			return err
-		}
-		if err := atMost("lifetime", maxKickstartLifetime, partner.Lifetime); err != nil {
-			return d.WrapErr(err)
-		}
-		return nil
-	}}
 	if err := readBlock(d, "idv "+name, map[string]option{
 		"url":             oneArg(&partner.URL),
-		"org_id":          oneArg(&partner.OrgID),
+		"org_id":          oneArg(&partner.OrgID, checkTextOf("org_id", 256)),
 		"token_parameter": oneArg(&partner.TokenParameter),
 		"audience":        oneArg(&partner.Audience),
-		"lifetime":        lifetime,
+		"lifetime":        duration(&partner.Lifetime, maxKickstartLifetime),
 		"claims":          oneArg(&partner.Claims, oneOf("claims", "minimal", "hardened")),
-		"display_name":    oneArg(&partner.DisplayName, func(s string) error { return checkText("display_name", s, 1, 100) }),
-		"logo":            oneArg(&partner.Logo),
-		"note":            oneArg(&partner.Note, func(s string) error { return checkText("note", s, 1, 200) }),
+		"display_name":    oneArg(&partner.DisplayName, checkTextOf("display_name", 100)),
+		"logo":            oneArg(&partner.Logo, checkLogoName),
+		"note":            oneArg(&partner.Note, checkTextOf("note", 200)),
 	}); err != nil {
 		return err
 	}
-	switch {
-	case partner.URL == "":
-		return d.Errf("idv %s: url is missing; the partner gives it to you at onboarding", name)
-	case partner.OrgID == "":
-		return d.Errf("idv %s: org_id is missing; it is agreed with the partner at onboarding", name)
+	// Partners on loopback over plain HTTP are judged at load, when insecure_loopback_http is known.
+	if _, err := partner.build(name, idvredirect.InsecureLoopbackHTTP()); err != nil {
+		return start.WrapErr(fmt.Errorf("idv %s: %w", name, err))
 	}
 	return nil
 }

@@ -4,7 +4,9 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -27,10 +29,13 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if !h.Next() {
 		return nil, h.ArgErr()
 	}
-	gate := new(Gate)
+	gate, start := new(Gate), here(h.Dispenser)
+	if err := checkOrder(h, start); err != nil {
+		return nil, err
+	}
 	matcher, matched, err := h.MatcherToken()
 	if err != nil {
-		return nil, err
+		return nil, start.WrapErr(fmt.Errorf("verified_id: %w", err))
 	}
 	if matched {
 		if matcher != nil {
@@ -43,10 +48,31 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err := gate.unmarshal(h.Dispenser); err != nil {
 		return nil, err
 	}
-	if err := gate.checkAgainst(h); err != nil {
+	if err := gate.checkAgainst(h, start); err != nil {
 		return nil, err
 	}
 	return h.NewRoute(nil, gate), nil
+}
+
+// answering are directives that answer a request, or hand it to what does. One of them before the gate lets everybody past.
+var answering = []string{
+	"handle", "handle_path", "route", "invoke", "reverse_proxy", "php_fastcgi", "file_server", "respond", "error", "metrics",
+}
+
+// checkOrder refuses an order of directives, given with the global option order, in which the gate comes too late (TM-115).
+func checkOrder(h httpcaddyfile.Helper, start *caddyfile.Dispenser) error {
+	order, ok := h.Option("order").([]string)
+	if !ok {
+		return nil // nobody touched it
+	}
+	gate := slices.Index(order, "verified_id")
+	for _, directive := range answering {
+		if i := slices.Index(order, directive); i >= 0 && i < gate {
+			return start.Errf("the global option order puts verified_id behind %s, which would let everybody past; "+
+				"remove it, or write: order verified_id after forward_auth", directive)
+		}
+	}
+	return nil
 }
 
 // unmarshal reads the directive's tokens behind the matcher. Syntax:
@@ -63,9 +89,10 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 //		report_only
 //	}
 func (g *Gate) unmarshal(d *caddyfile.Dispenser) error {
+	start := here(d)
 	g.Credentials = append(g.Credentials, d.RemainingArgs()...)
-	return readBlock(d, "verified_id", map[string]option{
-		"max_age":     duration(&g.MaxAge),
+	if err := readBlock(d, "verified_id", map[string]option{
+		"max_age":     duration(&g.MaxAge, 0),
 		"face_check":  {read: g.readFaceCheck},
 		"require":     {repeats: true, read: g.readRequire},
 		"bind":        {read: g.readBind},
@@ -74,23 +101,26 @@ func (g *Gate) unmarshal(d *caddyfile.Dispenser) error {
 		"public":      args(&g.Public, checkPublic),
 		"optional":    flag(&g.Optional),
 		"report_only": flag(&g.ReportOnly),
-	})
+	}); err != nil {
+		return err
+	}
+	if err := g.check(); err != nil {
+		return start.WrapErr(fmt.Errorf("verified_id: %w", err))
+	}
+	return nil
 }
 
 func (g *Gate) readFaceCheck(d *caddyfile.Dispenser) error {
-	if err := number(&g.FaceCheck).read(d); err != nil {
-		return err
-	}
-	if err := checkThreshold(g.FaceCheck); err != nil {
-		return d.WrapErr(err)
-	}
-	return nil
+	return number(&g.FaceCheck, checkThreshold).read(d)
 }
 
 func (g *Gate) readRequire(d *caddyfile.Dispenser) error {
 	words := d.RemainingArgs()
 	if len(words) < 2 {
-		return d.Err("require: write require <claim> <value>...")
+		return d.Err("require: write require <claim> <value>..., for example: require department Payroll Finance")
+	}
+	if err := checkRule("require", words[0], words[1:]); err != nil {
+		return d.WrapErr(err)
 	}
 	g.Require = append(g.Require, Rule{Claim: words[0], Values: words[1:]})
 	return nil
@@ -98,7 +128,7 @@ func (g *Gate) readRequire(d *caddyfile.Dispenser) error {
 
 func (g *Gate) readBind(d *caddyfile.Dispenser) error {
 	words := d.RemainingArgs()
-	if len(words) != 2 {
+	if len(words) != 2 || words[0] == "" {
 		return d.Err("bind: write bind <claim> <value>, for example: bind mail {http.auth.user.id}")
 	}
 	g.Bind = &Bind{Claim: words[0], Value: words[1]}
@@ -110,40 +140,51 @@ func (g *Gate) readHeader(d *caddyfile.Dispenser) error {
 	if len(words) != 2 {
 		return d.Err("header: write header <name> <value>, for example: header X-Employee-Mail {claim.mail}")
 	}
-	if err := claimheader.CheckName(words[0]); err != nil {
+	header := Header{Name: words[0], Value: words[1]}
+	names := []string{header.Name}
+	for _, before := range g.Headers {
+		names = append(names, before.Name)
+	}
+	if err := claimheader.CheckNames(names); err != nil {
 		return d.WrapErr(err)
 	}
-	header := Header{Name: words[0], Value: words[1]}
 	if _, err := parseHeader(header); err != nil {
-		return d.Errf("header %s: %v", words[0], err)
+		return d.WrapErr(fmt.Errorf("header %s: %w", header.Name, err))
 	}
 	g.Headers = append(g.Headers, header)
 	return nil
 }
 
 // checkAgainst compares what the directive names with the global option, while the line is still known.
-func (g *Gate) checkAgainst(h httpcaddyfile.Helper) error {
+func (g *Gate) checkAgainst(h httpcaddyfile.Helper, start *caddyfile.Dispenser) error {
 	option, ok := h.Option("verified_id").(httpcaddyfile.App)
 	if !ok {
-		return h.Err("verified_id needs the global option verified_id { … } at the top of the Caddyfile")
+		return start.Err("verified_id needs the global option verified_id { … } at the top of the Caddyfile")
 	}
 	var app App
 	if err := json.Unmarshal(option.Value, &app); err != nil {
-		return h.WrapErr(err)
+		return start.WrapErr(err)
 	}
 	for i, name := range g.Credentials {
-		if app.Credentials[name] == nil {
-			return h.Errf("credential %q is not defined; add: credential %s { type …; issuer … } to the global option verified_id", name, name)
-		}
-		if slices.Contains(g.Credentials[:i], name) {
-			return h.Errf("credential %q is named twice", name)
+		switch {
+		case strings.HasPrefix(name, "/") || strings.HasPrefix(name, "@") || name == "*":
+			return start.Errf("verified_id has the matcher %q behind a credential; write the matcher first: verified_id %s <credential>", name, name)
+		case app.Credentials[name] == nil:
+			return start.Errf("credential %q is not defined; add: credential %s { type …; issuer … } to the global option verified_id", name, name)
+		case slices.Contains(g.Credentials[:i], name):
+			return start.Errf("credential %q is named twice; remove one", name)
 		}
 	}
 	if len(g.Credentials) == 0 && len(app.Credentials) != 1 {
-		return h.WrapErr(errNoCredential)
+		return start.WrapErr(errNoCredential)
 	}
-	if g.Optional && g.ReportOnly {
-		return h.Err("optional and report_only contradict each other; remove one")
+	for name, c := range app.Credentials {
+		if len(g.Credentials) > 0 && !slices.Contains(g.Credentials, name) {
+			continue
+		}
+		if err := g.checkCredential(name, c.FaceCheck); err != nil {
+			return start.WrapErr(fmt.Errorf("verified_id: %w", err))
+		}
 	}
 	return nil
 }

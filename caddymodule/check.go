@@ -17,6 +17,10 @@ var (
 	namePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 	hostPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
 	didPattern  = regexp.MustCompile(`^did:[a-z0-9]+:[A-Za-z0-9._:%-]+$`)
+
+	// placeholderPattern is what operators mean to have replaced: {env.NAME}, {file./path}, {http.request.host}.
+	placeholderPattern = regexp.MustCompile(`\{[A-Za-z_]+\.[^{}]+\}`)
+	referencePattern   = regexp.MustCompile(`^\{(env|file)\.[^{}]+\}$`)
 )
 
 // optionError is the one form of complaint about a value: the option, what was written, and how to mend it.
@@ -32,6 +36,14 @@ func validHost(host string) bool {
 
 func validDID(did string) bool { return len(did) <= 2048 && didPattern.MatchString(did) }
 
+// literal refuses a placeholder where none is replaced: it would be taken word for word, and visitors would read it.
+func literal(option, value string) error {
+	if found := placeholderPattern.FindString(value); found != "" {
+		return fmt.Errorf("%s: the placeholder %s is not replaced here; write the value itself, or {$NAME} for an environment variable", option, found)
+	}
+	return nil
+}
+
 // checkText guards a text that the wallet shows: bounded, printable, so that nothing can pose as another line.
 func checkText(option, text string, atLeast, atMost int) error {
 	length := utf8.RuneCountInString(text)
@@ -43,7 +55,7 @@ func checkText(option, text string, atLeast, atMost int) error {
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return fmt.Errorf("%s has a control character; use plain printable text", option)
 	}
-	return nil
+	return literal(option, text)
 }
 
 // resolve replaces {env.*}, {file.*} and other global placeholders and fails on an unknown or empty one (TM-149).
@@ -53,25 +65,30 @@ func resolve(option, value string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w; set the variable or make the file readable", option, err)
 	}
-	return strings.TrimRight(out, "\r\n"), nil
+	if out = strings.TrimRight(out, "\r\n"); strings.TrimSpace(out) == "" {
+		return "", fmt.Errorf("%s is empty; put a value there, or remove the option", option)
+	}
+	return out, nil
 }
 
-// resolveSecret is resolve for a value that must not be empty nor look like an example.
+// resolveSecret is resolve for a value that must not look like an example nor show in an error.
 func resolveSecret(option, value string) (string, error) {
 	out, err := resolve(option, value)
 	switch {
+	case err != nil && referencePattern.MatchString(value):
+		return "", err
+	case err != nil && strings.ContainsAny(value, "{}"): // the error would quote a part of the secret
+		return "", fmt.Errorf("%s has braces but is no plain {env.NAME} or {file./path}; put it into one of these", option)
 	case err != nil:
 		return "", err
-	case out == "":
-		return "", fmt.Errorf("%s is empty", option)
 	case strings.Contains(strings.ToLower(out), "changeme"):
-		return "", fmt.Errorf("%s still holds an example value", option)
+		return "", fmt.Errorf("%s still holds an example value; put the real one there", option)
 	}
 	return out, nil
 }
 
 // inline says whether a secret stands in the config itself instead of a reference, so that dumps would show it.
-func inline(value string) bool { return value != "" && !strings.Contains(value, "{") }
+func inline(value string) bool { return value != "" && !placeholderPattern.MatchString(value) }
 
 func lowered(in []string) []string {
 	out := make([]string, len(in))

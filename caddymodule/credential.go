@@ -112,13 +112,16 @@ func (a *App) provisionCredentials() error {
 
 func (a *App) buildCredential(name string, c *Credential) (*credential, error) {
 	if c == nil {
-		return nil, fmt.Errorf("is empty; give at least type and issuer")
+		return nil, fmt.Errorf("it is empty; give at least type and issuer")
 	}
 	if !validName(name) {
 		return nil, fmt.Errorf("the name may have only letters, digits, - and _, at most 32")
 	}
-	if c.Type == "" || strings.ContainsAny(c.Type, " \t\r\n") {
-		return nil, optionError("type", c.Type, "must be the one type name in the issuer's contract, for example VerifiedEmployee")
+	if c.Type == "" {
+		return nil, fmt.Errorf("type is missing; it is the type name in the issuer's contract, for example VerifiedEmployee")
+	}
+	if err := checkType(c.Type); err != nil {
+		return nil, err
 	}
 	if len(c.Issuers) == 0 {
 		return nil, fmt.Errorf("issuer is missing; without it the service accepts any issuer in the world. Add: issuer <did>")
@@ -131,12 +134,15 @@ func (a *App) buildCredential(name string, c *Credential) (*credential, error) {
 	if err := checkText("purpose", c.Purpose, 0, 200); err != nil {
 		return nil, err
 	}
+	if err := checkText("display_name", c.DisplayName, 0, 100); err != nil {
+		return nil, err
+	}
 	if c.MaxCredentialAge < 0 {
 		return nil, optionError("max_credential_age", time.Duration(c.MaxCredentialAge).String(), "must not be negative")
 	}
 	for _, host := range c.LinkedDomains {
-		if !validHost(host) {
-			return nil, optionError("linked_domain", host, "must be a host name such as www.contoso.com, without scheme or path")
+		if err := checkLinkedDomain(host); err != nil {
+			return nil, err
 		}
 	}
 	if len(c.LinkedDomains) > 0 && c.InsecureSkipLinkedDomain {
@@ -144,6 +150,9 @@ func (a *App) buildCredential(name string, c *Credential) (*credential, error) {
 	}
 	face, err := c.FaceCheck.requirement()
 	if err != nil {
+		return nil, err
+	}
+	if err := c.checkPhotoUnread(face); err != nil {
 		return nil, err
 	}
 	constraints, err := buildConstraints(c.Constraints)
@@ -168,7 +177,43 @@ func (a *App) buildCredential(name string, c *Credential) (*credential, error) {
 		AllowRevoked: c.InsecureAllowRevoked, AllowMissingStatus: c.NoStatus,
 		MaxCredentialAge: time.Duration(c.MaxCredentialAge), Constraints: constraints, Purpose: purpose,
 	}
-	return built, built.base.Validate()
+	complete := built.base
+	complete.Keep = c.Keep
+	return built, complete.Validate()
+}
+
+// checkPhotoUnread refuses to read the photo: it is compared with the live face, by the service, and never leaves it (TM-017).
+func (c *Credential) checkPhotoUnread(face *verifier.FaceCheckRequirement) error {
+	if face == nil {
+		return nil
+	}
+	photo := face.SourcePhotoClaim
+	if slices.Contains(c.Keep, photo) {
+		return fmt.Errorf("keep %s: the photo claim is only compared with the live face and never kept; remove it", photo)
+	}
+	for _, constraint := range c.Constraints {
+		if constraint.Claim == photo {
+			return fmt.Errorf("constraint %s: the photo claim is only compared with the live face and never read; remove it", photo)
+		}
+	}
+	return nil
+}
+
+func checkType(value string) error {
+	if value == "VerifiableCredential" {
+		return optionError("type", value, "is the type of every credential; write the one in the issuer's contract, for example VerifiedEmployee")
+	}
+	if strings.ContainsAny(value, " \t\r\n") {
+		return optionError("type", value, "must be the one type name in the issuer's contract, for example VerifiedEmployee")
+	}
+	return literal("type", value)
+}
+
+func checkLinkedDomain(host string) error {
+	if !validHost(host) {
+		return optionError("linked_domain", host, "must be a host name such as www.contoso.com, without scheme or path")
+	}
+	return nil
 }
 
 // requirement applies the defaults; nil means Face Check with the defaults.

@@ -64,7 +64,7 @@ func (e *Entra) check() error {
 	}
 	switch named := e.ClientSecret != "" || e.ClientCertificate != ""; {
 	case ways != 1:
-		return fmt.Errorf("it has %d of client_secret, client_certificate, managed_identity and workload_identity; give exactly one", ways)
+		return fmt.Errorf("give exactly one of client_secret, client_certificate, managed_identity and workload_identity; it has %d", ways)
 	case named && e.Tenant == "":
 		return errors.New("the tenant is missing; write: entra contoso.onmicrosoft.com { … }")
 	case named && e.ClientID == "":
@@ -198,7 +198,7 @@ func (a *App) trustedRoots() (*x509.CertPool, string, error) {
 	if holdsPEM(path) {
 		return nil, "", errors.New("trusted_ca is a certificate itself; give the path of the file that holds it")
 	}
-	content, err := os.ReadFile(path)
+	content, err := os.ReadFile(path) //nolint:gosec // a path from the config
 	if err != nil {
 		return nil, "", fmt.Errorf("trusted_ca: %w; correct the path, or make the file readable", err)
 	}
@@ -235,7 +235,7 @@ func readKeyFile(path string) ([]byte, error) {
 	case mode&0o037 != 0 && runtime.GOOS != "windows":
 		return nil, fmt.Errorf("%s has mode %04o; others could read the key. Run: chmod 600 %s", path, mode, path)
 	}
-	return os.ReadFile(path)
+	return os.ReadFile(path) //nolint:gosec // a path from the config
 }
 
 // holdsPEM says whether somebody has handed over a file's content in place of its path.

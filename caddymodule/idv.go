@@ -3,7 +3,9 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -61,7 +63,10 @@ type partner struct {
 func (a *App) provisionPartners() error {
 	a.partners = make(map[string]*partner, len(a.IDV))
 	for name, cfg := range a.IDV {
-		built, err := a.buildPartner(name, cfg)
+		built, err := cfg.build(name, a.urlOptions()...)
+		if err == nil {
+			built.logo, err = logoDataURI(cfg.Logo)
+		}
 		if err != nil {
 			return fmt.Errorf("idv %s: %w", name, err)
 		}
@@ -70,40 +75,58 @@ func (a *App) provisionPartners() error {
 	for name, c := range a.credentials {
 		for _, p := range c.partners {
 			if a.partners[p] == nil {
-				return fmt.Errorf("credential %s: idv %q is not defined; add: idv %s { url …; org_id … }", name, p, p)
+				return fmt.Errorf("credential %s: %w", name, undefinedPartner(p))
 			}
 		}
 	}
 	return nil
 }
 
-func (a *App) buildPartner(name string, cfg *IDV) (*partner, error) {
+func undefinedPartner(name string) error {
+	return fmt.Errorf("idv %q is not defined; add to verified_id: idv %s { url …; org_id … }", name, name)
+}
+
+// build applies the defaults and checks everything but the logo, for which it would have to read a file.
+func (cfg *IDV) build(name string, options ...idvredirect.URLOption) (*partner, error) {
 	if cfg == nil {
-		return nil, fmt.Errorf("is empty; give at least url and org_id")
+		return nil, errors.New("it is empty; give at least url and org_id")
 	}
 	if !validName(name) {
-		return nil, fmt.Errorf("the name may have only letters, digits, - and _, at most 32")
+		return nil, errors.New("the name may have only letters, digits, - and _, at most 32")
 	}
 	if cfg.URL == "" {
-		return nil, fmt.Errorf("url is missing; the partner gives it to you at onboarding")
+		return nil, errors.New("url is missing; the partner gives it to you at onboarding")
 	}
 	if cfg.OrgID == "" {
-		return nil, fmt.Errorf("org_id is missing; it is agreed with the partner at onboarding")
+		return nil, errors.New("org_id is missing; it is agreed with the partner at onboarding")
+	}
+	for _, text := range []struct {
+		option, value string
+		atMost        int
+	}{
+		{"org_id", cfg.OrgID, 256},
+		{"audience", cfg.Audience, 2048},
+		{"display_name", cfg.DisplayName, 100},
+		{"note", cfg.Note, 200},
+	} {
+		if err := checkText(text.option, text.value, 0, text.atMost); err != nil {
+			return nil, err
+		}
 	}
 	parameter := cfg.TokenParameter
-	if parameter == "" {
+	if parameter == "" && !strings.Contains(cfg.URL, "{token}") {
 		parameter = "token"
 	}
-	template, err := idvredirect.ParseURLTemplate(cfg.URL, parameter, a.urlOptions()...)
+	template, err := idvredirect.ParseURLTemplate(cfg.URL, parameter, options...)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("url: %s", strings.TrimPrefix(err.Error(), idvredirect.ErrURLTemplate.Error()+": "))
 	}
 	lifetime := time.Duration(cfg.Lifetime)
 	if lifetime == 0 {
 		lifetime = defaultKickstartLifetime
 	}
 	if lifetime < 0 || lifetime > maxKickstartLifetime {
-		return nil, optionError("lifetime", lifetime.String(), "must be more than 0 and at most 15m")
+		return nil, optionError("lifetime", caddyDuration(lifetime), "must be more than 0 and at most 15m")
 	}
 	claims := idvredirect.Hardened
 	switch cfg.Claims {
@@ -113,11 +136,10 @@ func (a *App) buildPartner(name string, cfg *IDV) (*partner, error) {
 	default:
 		return nil, optionError("claims", cfg.Claims, "must be hardened or minimal")
 	}
-	logo, err := logoDataURI(cfg.Logo)
-	if err != nil {
-		return nil, fmt.Errorf("logo: %w", err)
+	if claims == idvredirect.Minimal && cfg.Audience != "" {
+		return nil, errors.New("claims minimal carries no audience; remove audience, or write claims hardened")
 	}
-	out := &partner{displayName: cfg.DisplayName, logo: logo, note: cfg.Note, origin: template.Origin()}
+	out := &partner{displayName: cfg.DisplayName, note: cfg.Note, origin: template.Origin()}
 	if out.displayName == "" {
 		out.displayName = name
 	}

@@ -4,6 +4,8 @@ package caddymodule
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -81,24 +83,31 @@ func (a *App) provisionSession() error {
 	if a.Session == nil {
 		a.Session = &SessionConfig{}
 	}
-	s := a.Session
+	return a.Session.withDefaults()
+}
+
+// withDefaults fills in what the operator left out and checks the rest.
+func (s *SessionConfig) withDefaults() error {
 	if s.Lifetime == 0 {
 		s.Lifetime = caddy.Duration(defaultSessionLifetime)
 	}
 	if s.Lifetime < 0 || time.Duration(s.Lifetime) > maxSessionLifetime {
-		return optionError("session lifetime", time.Duration(s.Lifetime).String(), "must be more than 0 and at most 24h")
+		return optionError("session lifetime", caddyDuration(time.Duration(s.Lifetime)), "must be more than 0 and at most 24h")
 	}
 	if s.Idle == 0 {
 		s.Idle = min(caddy.Duration(defaultSessionIdle), s.Lifetime)
 	}
-	if s.Idle < 0 || s.Idle > s.Lifetime {
-		return optionError("session idle", time.Duration(s.Idle).String(), "must be more than 0 and at most the lifetime")
-	}
-	if s.CrossDeviceLifetime == 0 {
-		s.CrossDeviceLifetime = s.Lifetime
-	}
-	if s.CrossDeviceLifetime < 0 || s.CrossDeviceLifetime > s.Lifetime {
-		return optionError("session cross_device_lifetime", time.Duration(s.CrossDeviceLifetime).String(), "must be more than 0 and at most the lifetime")
+	for _, part := range []struct {
+		name  string
+		value *caddy.Duration
+	}{{"idle", &s.Idle}, {"cross_device_lifetime", &s.CrossDeviceLifetime}} {
+		if *part.value == 0 {
+			*part.value = s.Lifetime
+		}
+		if *part.value < 0 || *part.value > s.Lifetime {
+			return optionError("session "+part.name, caddyDuration(time.Duration(*part.value)),
+				"must be more than 0 and at most the session's lifetime, "+caddyDuration(time.Duration(s.Lifetime)))
+		}
 	}
 	return nil
 }
@@ -106,27 +115,45 @@ func (a *App) provisionSession() error {
 // withDefaults fills in what the operator left out and checks the rest.
 func (l *Limits) withDefaults() error {
 	for _, limit := range []struct {
-		name          string
-		value         *int
-		fallback, max int
+		name     string
+		value    *int
+		fallback int
 	}{
-		{"starts_per_client", &l.StartsPerClient, defaultStartsPerClient, 1000},
-		{"pending", &l.Pending, defaultPending, maxPending},
-		{"pending_per_client", &l.PendingPerClient, defaultPendingPerClient, maxPending},
-		{"streams", &l.Streams, defaultStreams, 1_000_000},
+		{"starts_per_client", &l.StartsPerClient, defaultStartsPerClient},
+		{"pending", &l.Pending, defaultPending},
+		{"pending_per_client", &l.PendingPerClient, defaultPendingPerClient},
+		{"streams", &l.Streams, defaultStreams},
 	} {
 		if *limit.value == 0 {
 			*limit.value = limit.fallback
 		}
-		if *limit.value < 0 || *limit.value > limit.max {
-			return optionError("limits "+limit.name, fmt.Sprint(*limit.value), fmt.Sprintf("must be from 1 to %d", limit.max))
+		if err := checkLimit(limit.name)(*limit.value); err != nil {
+			return err
 		}
 	}
 	if l.StartsPerSecond == 0 {
 		l.StartsPerSecond = defaultStartsPerSecond
 	}
-	if l.StartsPerSecond < 0 || l.StartsPerSecond > 1000 {
-		return optionError("limits starts_per_second", fmt.Sprint(l.StartsPerSecond), "must be more than 0 and at most 1000")
+	return checkStartsPerSecond(l.StartsPerSecond)
+}
+
+// maxLimits are the highest values of the limits that are whole numbers.
+var maxLimits = map[string]int{
+	"starts_per_client": 1000, "pending": maxPending, "pending_per_client": maxPending, "streams": 1_000_000,
+}
+
+func checkLimit(name string) func(int) error {
+	return func(value int) error {
+		if highest := maxLimits[name]; value < 1 || value > highest {
+			return optionError("limits "+name, strconv.Itoa(value), fmt.Sprintf("must be from 1 to %d", highest))
+		}
+		return nil
+	}
+}
+
+func checkStartsPerSecond(value float64) error {
+	if !(value > 0 && value <= 1000) {
+		return optionError("limits starts_per_second", strconv.FormatFloat(value, 'g', -1, 64), "must be more than 0 and at most 1000")
 	}
 	return nil
 }
@@ -136,12 +163,15 @@ func (a *App) provisionPages() error {
 	if a.Pages != nil {
 		p = *a.Pages
 	}
+	if err := checkText("pages brand", p.Brand, 0, 100); err != nil {
+		return err
+	}
 	if p.Brand == "" {
 		p.Brand = a.ClientName
 	}
 	logo, err := logoDataURI(p.Logo)
 	if err != nil {
-		return fmt.Errorf("pages logo: %w", err)
+		return fmt.Errorf("pages: %w", err)
 	}
 	a.pages, err = page.New(page.Config{
 		Brand: p.Brand, Logo: logo, PartnerLogos: a.partnerLogos(), Colour: p.Colour,
@@ -149,6 +179,15 @@ func (a *App) provisionPages() error {
 	})
 	if err != nil {
 		return fmt.Errorf("pages: %w", err)
+	}
+	return nil
+}
+
+var colourPattern = regexp.MustCompile(`^#[0-9A-Fa-f]{6}$`)
+
+func checkColour(value string) error {
+	if !colourPattern.MatchString(value) {
+		return optionError("pages colour", value, "must be six hexadecimal digits behind a #, for example \"#1d4ed8\"")
 	}
 	return nil
 }

@@ -21,6 +21,8 @@ const xcaddy = "github.com/caddyserver/xcaddy/cmd/xcaddy@v0.4.5"
 var productionModules = []string{
 	"admin.api.verified_id",
 	"http.handlers.verified_id",
+	"http.handlers.verified_id_callback",
+	"http.handlers.verified_id_strip",
 	"http.verified_id.stores.memory",
 	"verified_id",
 }

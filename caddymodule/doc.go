@@ -22,7 +22,7 @@
 //
 // App verified_id; handlers http.handlers.verified_id, http.handlers.verified_id_callback and
 // http.handlers.verified_id_strip; stores in the namespace
-// http.verified_id.stores, of which memory is here.
+// http.verified_id.stores, of which memory is here; admin.api.verified_id.
 //
 // The placeholders are listed at [Gate], the headers at [Header].
 package caddymodule

@@ -87,6 +87,12 @@ func (l *limiter) closeStream(transaction string) {
 	}
 }
 
+func (l *limiter) openStreams() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.streams
+}
+
 // clientRates is one token bucket a client, bounded in number.
 type clientRates struct {
 	limit rate.Limit

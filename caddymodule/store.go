@@ -177,9 +177,13 @@ func (r *revocations) add(entry verifier.Revocation) {
 }
 
 // empty is the common case: nobody was logged out lately.
-func (r *revocations) empty() bool {
-	entries := r.current.Load()
-	return entries == nil || len(*entries) == 0
+func (r *revocations) empty() bool { return r.count() == 0 }
+
+func (r *revocations) count() int {
+	if entries := r.current.Load(); entries != nil {
+		return len(*entries)
+	}
+	return 0
 }
 
 // hit says whether one of the entries speaks of the value and was made after the session began.

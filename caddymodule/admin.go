@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
+)
+
+func init() {
+	caddy.RegisterModule(adminAPI{})
+}
+
+// adminAPI is the endpoint GET /verified_id/status of Caddy's admin API: whether the stores answer, how many revocations
+// this process knows of, and how many status streams are open. Counts only: the admin port is often shared.
+type adminAPI struct{}
+
+// CaddyModule returns the Caddy module information.
+func (adminAPI) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api.verified_id", New: func() caddy.Module { return new(adminAPI) }}
+}
+
+// Routes returns the endpoint.
+func (adminAPI) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{{Pattern: "/verified_id/status", Handler: caddy.AdminHandlerFunc(adminStatus)}}
+}
+
+// status is the answer of the admin endpoint.
+type status struct {
+	Stores  []storeStatus `json:"stores"`
+	Streams int           `json:"streams"`
+}
+
+// storeStatus is what the admin endpoint says of one store.
+type storeStatus struct {
+	Answers     bool `json:"answers"`
+	Revocations int  `json:"revocations"`
+}
+
+// storePatience is how long a store may take to show that it answers.
+const storePatience = 2 * time.Second
+
+func adminStatus(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: fmt.Errorf("method %s is not allowed; use GET", r.Method)}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), storePatience)
+	defer cancel()
+	out := status{Stores: []storeStatus{}}
+	storePool.Range(func(_, value any) bool {
+		if store, ok := value.(*sharedStore); ok {
+			_, err := store.Get(ctx, "no-such-transaction")
+			out.Stores = append(out.Stores, storeStatus{
+				Answers: err == nil || errors.Is(err, verifier.ErrNotFound), Revocations: store.revoked.count(),
+			})
+		}
+		return true
+	})
+	limiterPool.Range(func(_, value any) bool {
+		if l, ok := value.(*limiter); ok {
+			out.Streams += l.openStreams()
+		}
+		return true
+	})
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(out)
+}
+
+// Interface guards.
+var _ caddy.AdminRouter = (*adminAPI)(nil)

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddyemulator_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// Caddy's own background work, which lasts as long as the process, is not ours to end.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreTopFunction("github.com/caddyserver/certmagic.(*Cache).maintainAssets"),
+		goleak.IgnoreTopFunction("github.com/caddyserver/caddy/v2/modules/caddytls.(*TLS).keepStorageClean.func1"),
+	)
+}

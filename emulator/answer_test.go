@@ -139,6 +139,14 @@ func TestIDTokenClaims(t *testing.T) {
 			t.Errorf("%s: judgeAnswer() = %+v, want the id_token refused", name, failure)
 		}
 	}
+	// An organisation that answers as if it were a person, with its own genuine key.
+	partner := o.e.authorities[PartnerAuthority]
+	organisation := o.offer.plan("")
+	organisation.key, organisation.did, organisation.kid = partner.keys[0].privateKey, partner.DID, partner.DID+"#"+partner.keys[0].id
+	genuine, _ := o.form(t, organisation, organisation, nil)
+	if _, err := o.e.verifyIDToken(o.request, genuine); err == nil || !strings.Contains(err.Error(), "holder's DID") {
+		t.Errorf("organisation as holder: verifyIDToken() = %v, want it refused", err)
+	}
 	// A nonce of an earlier reading of the same request is good.
 	p := o.offer.plan("")
 	p.idNonce, p.vpNonce = "older nonce", "older nonce"

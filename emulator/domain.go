@@ -58,8 +58,8 @@ func (e *Emulator) didConfigurationOf(host string) (didConfiguration, bool, erro
 		}
 		if !found {
 			found = true
-			retired := newAuthority(Authority{DID: "did:web:retired." + host, KeyAlg: P256}, a.hub, e.rand)
-			token, err := retired.sign(e.linkOf(retired.DID, a.LinkedDomain))
+			retired := "did:web:retired." + strings.ToLower(host)
+			token, err := signToken(e.retired, retired+"#vcSigningKey-0", e.linkOf(retired, a.LinkedDomain))
 			if err != nil {
 				return file, false, err
 			}

@@ -26,6 +26,7 @@ type Emulator struct {
 	cast        []*authority          // those of the configuration, in its order
 	authorities map[string]*authority // by DID, the Face Check's own included
 	faceCheck   *authority
+	retired     privateKey           // of DIDs that domains had before; see didConfigurationOf
 	contracts   map[string]*Contract // by id
 	tenants     map[string]string    // tenant id by id and by domain, in lower case
 
@@ -70,6 +71,7 @@ func New(cfg Config) (*Emulator, error) {
 	}
 	e.faceCheck = newAuthority(Authority{DID: FaceCheckAuthority, KeyAlg: P256, LinkedDomain: "https://facecheck.service.example/"}, "", e.rand)
 	e.authorities[FaceCheckAuthority] = e.faceCheck
+	e.retired = newPrivateKey(P256, e.rand)
 	for i := range cfg.Contracts {
 		e.contracts[cfg.Contracts[i].ID] = &cfg.Contracts[i]
 	}

@@ -140,13 +140,14 @@ func (o *Offer) livenessFor(cards []Card, opts ShareOptions) ([]string, error) {
 		quality = "HIGH"
 	}
 	var tokens []string
-	for i, wanted := range o.Wanted {
+	for i, card := range cards {
+		wanted := o.Wanted[i]
 		if wanted.FaceCheck == nil {
 			continue
 		}
 		token, err := o.wallet.e.liveness(livenessClaims{
 			holder: o.wallet.did, nonce: o.object.Nonce, descriptor: wanted.descriptor,
-			photoClaim: wanted.FaceCheck.PhotoClaim, cardID: cards[i].ID, score: score, quality: quality,
+			photoClaim: wanted.FaceCheck.PhotoClaim, cardID: card.ID, score: score, quality: quality,
 		})
 		if err != nil {
 			return nil, err

@@ -85,6 +85,9 @@ func (e *Emulator) judgeAnswer(r *request, idToken string, vpTokens []string) (*
 		}
 		used[card] = true
 		entry := e.entryOf(card)
+		if wanted.validateLinkedDomain && entry.DomainValidation == nil {
+			return nil, &callbackError{Code: errorToken, Message: "The linked domain of the issuer could not be verified."}
+		}
 		if wanted.faceCheck != nil {
 			result, failure := judgeFaceCheck(who, descriptorID(i, wanted), wanted.faceCheck, card, presented)
 			if failure != nil {
@@ -129,9 +132,6 @@ func (e *Emulator) pick(wanted requestedCredential, presented []*credential, use
 	}
 	if e.revoked(card) && !wanted.allowRevoked {
 		return nil, &callbackError{Code: errorToken, Message: fmt.Sprintf("The presented verifiable credential with jti '%s' is revoked.", card.JTI)}
-	}
-	if _, verified := e.linkedDomainOf(card.Iss); wanted.validateLinkedDomain && !verified {
-		return nil, &callbackError{Code: errorToken, Message: "The linked domain of the issuer could not be verified."}
 	}
 	return card, nil
 }

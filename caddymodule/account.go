@@ -82,7 +82,7 @@ func (v *visitRequest) whoAmIJSON(held *session.Session) {
 		out.Presentations = append(out.Presentations, presentation{p.Credential, p.Type, p.Issuer, p.VerifiedAt, claims})
 	}
 	if body, err := json.Marshal(out); err == nil {
-		v.w.Write(body) //nolint:errcheck // the browser has gone
+		v.write(body)
 	}
 }
 

@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -133,8 +134,8 @@ func (a *App) Stop() error { return nil }
 
 // Cleanup gives the shared parts back, also after a Provision that failed half-way.
 func (a *App) Cleanup() error {
-	for i := len(a.releases) - 1; i >= 0; i-- {
-		a.releases[i]()
+	for _, release := range slices.Backward(a.releases) {
+		release()
 	}
 	a.releases = nil
 	return nil

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -24,8 +25,31 @@ import (
 type service struct {
 	*httptest.Server
 	mu       sync.Mutex
-	requests []map[string]any
-	during   func(request map[string]any) // runs while the gate waits for the answer
+	requests []sentRequest
+	during   func(request sentRequest) // runs while the gate waits for the answer
+}
+
+// sentRequest is what these tests look at in a presentation request.
+type sentRequest struct {
+	Callback struct {
+		URL     string            `json:"url"`
+		State   string            `json:"state"`
+		Headers map[string]string `json:"headers"`
+	} `json:"callback"`
+	IncludeReceipt       bool `json:"includeReceipt"`
+	RequestedCredentials []struct {
+		Type            string   `json:"type"`
+		AcceptedIssuers []string `json:"acceptedIssuers"`
+		Configuration   struct {
+			Validation struct {
+				AllowRevoked         bool `json:"allowRevoked"`
+				ValidateLinkedDomain bool `json:"validateLinkedDomain"`
+				FaceCheck            struct {
+					Threshold int `json:"matchConfidenceThreshold"`
+				} `json:"faceCheck"`
+			} `json:"validation"`
+		} `json:"configuration"`
+	} `json:"requestedCredentials"`
 }
 
 func newService(t testing.TB, app *App) *service {
@@ -48,7 +72,7 @@ type staticToken string
 func (t staticToken) Token(context.Context, string) (string, error) { return string(t), nil }
 
 func (s *service) create(w http.ResponseWriter, r *http.Request) {
-	var request map[string]any
+	var request sentRequest
 	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return
@@ -80,8 +104,8 @@ func (s *service) last(t testing.TB) (id, state, key string) {
 	if len(s.requests) == 0 {
 		t.Fatal("the service was not called")
 	}
-	callback := s.requests[len(s.requests)-1]["callback"].(map[string]any)
-	return fmt.Sprintf("request-%d", len(s.requests)), callback["state"].(string), callback["headers"].(map[string]any)["Authorization"].(string)
+	callback := s.requests[len(s.requests)-1].Callback
+	return fmt.Sprintf("request-%d", len(s.requests)), callback.State, callback.Headers["Authorization"]
 }
 
 // browser keeps cookies, follows no redirect, and says where its requests come from as browsers do.
@@ -171,6 +195,16 @@ func (b *browser) begin(path string) string {
 		b.t.Fatalf("request: status %d to %q", w.Code, w.Header().Get("Location"))
 	}
 	return location.Query().Get("t")
+}
+
+var refresh = regexp.MustCompile(`http-equiv="refresh" content="0;url=([^"]+)"`)
+
+// onward is where a page leads on to by itself, or "".
+func onward(w *httptest.ResponseRecorder) string {
+	if found := refresh.FindStringSubmatch(w.Body.String()); found != nil {
+		return html.UnescapeString(found[1])
+	}
+	return ""
 }
 
 // finish takes the result of a transaction.

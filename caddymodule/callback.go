@@ -91,7 +91,7 @@ func (v *visitRequest) receive(t verifier.Transaction) int {
 		return http.StatusServiceUnavailable
 	}
 	// Not every server knows read deadlines; Caddy's own time-outs hold then.
-	if err := http.NewResponseController(v.w).SetReadDeadline(time.Now().Add(callbackReadTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := http.NewResponseController(v.w).SetReadDeadline(time.Now().Add(callbackReadTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) { //nolint:forbidigo // connections know the real clock only
 		return http.StatusServiceUnavailable
 	}
 	got, err := verifier.ParseCallback(http.MaxBytesReader(v.w, v.r.Body, verifier.MaxCallbackBytes), t.Requirement.NeededClaims())

@@ -233,10 +233,8 @@ func TestCallbackAfterExpiry(t *testing.T) {
 func TestCallbackDuringTheCall(t *testing.T) {
 	app, g, s := journeyGate(t, "", mailGate)
 	early := 0
-	s.during = func(request map[string]any) {
-		target := request["callback"].(map[string]any)
-		key := target["headers"].(map[string]any)["Authorization"].(string)
-		early = callback(t, g, key, verified("request-1", target["state"].(string))).Code
+	s.during = func(request sentRequest) {
+		early = callback(t, g, request.Callback.Headers["Authorization"], verified("request-1", request.Callback.State)).Code
 	}
 	b := newBrowser(t, g)
 	id := b.begin("/")
@@ -279,7 +277,7 @@ func TestHostileHostDoesNotMoveTheCallback(t *testing.T) {
 	r.Host = "evil.example"
 	r.Body = readCloser{strings.NewReader("token=" + token + "&credential=employee&threshold=1&type=Any&callback=https://evil.example")}
 	for name, value := range b.cookies {
-		r.AddCookie(&http.Cookie{Name: name, Value: value})
+		r.Header.Add("Cookie", name+"="+value)
 	}
 	w, _ := serve(t, g, r)
 	if w.Code != http.StatusSeeOther || strings.Contains(w.Header().Get("Location"), "evil") {
@@ -288,13 +286,13 @@ func TestHostileHostDoesNotMoveTheCallback(t *testing.T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sent := s.requests[0]
-	if url := sent["callback"].(map[string]any)["url"]; url != testOrigin+"/.verified-id/callback" {
-		t.Errorf("callback url %v", url)
+	if sent.Callback.URL != testOrigin+"/.verified-id/callback" {
+		t.Errorf("callback url %s", sent.Callback.URL)
 	}
-	credential := sent["requestedCredentials"].([]any)[0].(map[string]any)
-	validation := credential["configuration"].(map[string]any)["validation"].(map[string]any)
-	if credential["type"] != "VerifiedEmployee" || len(credential["acceptedIssuers"].([]any)) != 1 ||
-		validation["faceCheck"].(map[string]any)["matchConfidenceThreshold"] != 80.0 || validation["validateLinkedDomain"] != true || validation["allowRevoked"] == true {
-		t.Errorf("request %v", sent)
+	credential := sent.RequestedCredentials[0]
+	validation := credential.Configuration.Validation
+	if credential.Type != "VerifiedEmployee" || len(credential.AcceptedIssuers) != 1 || validation.FaceCheck.Threshold != 80 ||
+		!validation.ValidateLinkedDomain || validation.AllowRevoked || sent.IncludeReceipt {
+		t.Errorf("request %+v", sent)
 	}
 }

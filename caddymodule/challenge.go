@@ -36,11 +36,11 @@ const problemType = "urn:caddy-verified-id:verification-required"
 
 // challenge answers a request that may not pass: a page load goes to the start page, all else gets 401 and where to start.
 // It reads no body and asks nobody. Nothing runs after it (TM-113, TM-114).
-func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, refusal verifier.Reason, clear bool) error {
+func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, refusal verifier.Reason, dead bool) error {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Add("Vary", "Cookie")
-	if clear {
+	if dead {
 		g.site.session.Clear(header)
 	}
 	if c := g.logger.Check(zapcore.DebugLevel, "challenge"); c != nil {

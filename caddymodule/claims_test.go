@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddy-verified-id/caddy-verified-id/internal/claimheader"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
@@ -60,8 +58,7 @@ func TestHostileClaimValues(t *testing.T) {
 					t.Errorf("X-Name %q has byte %#x", got[0], c)
 				}
 			}
-			repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-			if placed := repl.ReplaceAll("{http.verified_id.claims.name}", ""); placed != value {
+			if placed := replacerOf(r).ReplaceAll("{http.verified_id.claims.name}", ""); placed != value {
 				t.Errorf("the placeholder gives %q, want %q", placed, value)
 			}
 		})
@@ -122,7 +119,7 @@ func TestFinishTakesNoDestination(t *testing.T) {
 		id := at.Query().Get("t")
 		page, _ := b.open("/.verified-id/wait?t=" + id)
 		w = b.post("/.verified-id/finish?r=//evil.example", url.Values{"token": {tokenIn(t, page.Body.String())}, "t": {id}, "return_to": {"//evil.example"}, "r": {"https://evil.example"}})
-		if got := w.Header().Get("Location"); got != want {
+		if got := onward(w); got != want {
 			t.Errorf("asked for %s: sent to %q, want %q", asked, got, want)
 		}
 	}

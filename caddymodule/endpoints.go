@@ -155,6 +155,14 @@ func (v *visitRequest) problemAfter(kind string, wait time.Duration) {
 	v.app.pages.Problem(v.w, page.Problem{Meta: meta, Kind: kind})
 }
 
+// write ends an answer. Where it fails the reader has gone, and there is nobody to tell.
+func (v *visitRequest) write(body []byte) {
+	_, err := v.w.Write(body)
+	if err != nil {
+		v.log(zapcore.DebugLevel, "writing an answer", zap.Error(err))
+	}
+}
+
 // storeProblem answers what needs the store while it does not answer. Cookies stay (TM-129, TM-130).
 func (v *visitRequest) storeProblem(err error, doing string) {
 	if errors.Is(err, verifier.ErrNotFound) {

@@ -173,7 +173,7 @@ func (a *App) provisionClient() error {
 	if err != nil {
 		return err
 	}
-	a.client = shared.(pooledClient).Client
+	a.client = shared.(pooledClient).Client //nolint:forcetypeassert // we put it there
 	a.release(clientPool, key)
 	return nil
 }

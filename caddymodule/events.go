@@ -30,7 +30,11 @@ func (a *App) provisionEvents() error {
 	if err != nil {
 		return fmt.Errorf("getting the events app: %w", err)
 	}
-	a.events = loaded.(*caddyevents.App)
+	events, ok := loaded.(*caddyevents.App)
+	if !ok {
+		return fmt.Errorf("the events app is a %T", loaded)
+	}
+	a.events = events
 	return nil
 }
 

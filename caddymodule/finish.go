@@ -5,7 +5,6 @@ package caddymodule
 import (
 	"context"
 	"errors"
-	"net/http"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -56,7 +55,8 @@ func (v *visitRequest) finish() {
 	v.enter(ctx, &taken, id)
 }
 
-// enter replaces whatever session the browser had.
+// enter replaces whatever session the browser had, and leads on by a page instead of a redirect: browsers hold all
+// redirects after a form, the app's own included, to the form-action of the page with the form.
 func (v *visitRequest) enter(ctx context.Context, t *verifier.Transaction, id string) {
 	before, _ := v.openSession(v.r, v.now)
 	if before != nil && before.ID != id {
@@ -81,15 +81,12 @@ func (v *visitRequest) enter(ctx context.Context, t *verifier.Transaction, id st
 		return
 	}
 	v.journey.Clear(header)
-	header.Set("Cache-Control", "no-store")
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("Location", t.ReturnTo)
 	v.app.metrics.sessions.Inc()
 	v.event(eventSessionStarted, map[string]any{
 		"request_id": t.RequestID, "subject": fresh.Subject, "credential": t.Requirement.Credential,
 		"cross_device": t.CrossDevice, "session_id": id,
 	})
-	v.w.WriteHeader(http.StatusSeeOther)
+	v.app.pages.Onward(v.w, page.Onward{Meta: v.meta(), To: t.ReturnTo})
 }
 
 // endSession makes a session dead on the server, until it would have ended by itself (TM-155).

@@ -163,7 +163,11 @@ func configuredApp(ctx caddy.Context) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the global option verified_id { … } is missing or wrong: %w", err)
 	}
-	return loaded.(*App), nil
+	app, ok := loaded.(*App)
+	if !ok {
+		return nil, fmt.Errorf("the app verified_id is a %T", loaded)
+	}
+	return app, nil
 }
 
 func (g *Gate) provisionWants() error {

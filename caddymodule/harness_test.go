@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -58,7 +59,10 @@ func loadApp(t testing.TB, text string) (*App, caddy.Context) {
 	if err != nil {
 		t.Fatalf("loading the app: %v", err)
 	}
-	app = loaded.(*App)
+	app, ok := loaded.(*App)
+	if !ok {
+		t.Fatalf("the app is a %T", loaded)
+	}
 	setNow(testNow)
 	app.now = clockNow
 	app.limiter = newLimiter(app.Limits) // others' tests use the pooled one
@@ -116,10 +120,8 @@ func loadGate(t testing.TB, ctx caddy.Context, text string) *Gate {
 
 // request is a request as Caddy hands it to a handler.
 func request(method, target string, header http.Header) *http.Request {
-	r := httptest.NewRequest(method, target, http.NoBody)
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	r := httptest.NewRequestWithContext(context.Background(), method, target, http.NoBody)
+	maps.Copy(r.Header, header)
 	repl := caddy.NewReplacer()
 	ctx := context.WithValue(r.Context(), caddy.ReplacerCtxKey, repl)
 	ctx = context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "192.0.2.7"})

@@ -31,8 +31,11 @@ type Header struct {
 // headerPresets are the sets of headers that apps commonly read.
 var headerPresets = map[string][]Header{
 	"default": {
-		{"X-Verified-Id-Subject", "{subject}"}, {"X-Verified-Id-Issuer", "{issuer}"}, {"X-Verified-Id-Type", "{type}"},
-		{"X-Verified-Id-Credential", "{credential}"}, {"X-Verified-Id-Verified-At", "{verified_at}"},
+		{"X-Verified-Id-Subject", "{subject}"},
+		{"X-Verified-Id-Issuer", "{issuer}"},
+		{"X-Verified-Id-Type", "{type}"},
+		{"X-Verified-Id-Credential", "{credential}"},
+		{"X-Verified-Id-Verified-At", "{verified_at}"},
 	},
 	"remote_user": {{"Remote-User", "{subject}"}},
 	"x_forwarded": {{"X-Forwarded-User", "{subject}"}},

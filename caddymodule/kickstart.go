@@ -5,7 +5,6 @@ package caddymodule
 import (
 	"context"
 	"crypto/rand"
-	"net/http"
 	"slices"
 	"time"
 
@@ -58,11 +57,8 @@ func (v *visitRequest) idv() {
 	}
 	v.app.metrics.kickstarts.WithLabelValues("sent").Inc()
 	v.event(eventIDVStarted, map[string]any{"partner": name, "credential": credential})
-	header := v.w.Header()
-	header.Set("Cache-Control", "no-store")
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("Location", location)
-	v.w.WriteHeader(http.StatusSeeOther)
+	// By a page instead of a redirect, for the same reason as in enter: partners redirect further.
+	v.app.pages.Onward(v.w, page.Onward{Meta: v.meta(), To: location, Partner: v.app.partners[name].displayName})
 }
 
 func (v *visitRequest) kickstart(j journey) (string, error) {
@@ -110,5 +106,5 @@ func (v *visitRequest) jwks() {
 	header.Set("Content-Type", "application/jwk-set+json")
 	header.Set("Cache-Control", "public, max-age=3600")
 	header.Set("X-Content-Type-Options", "nosniff")
-	v.w.Write(keys.JWKS(v.now)) //nolint:errcheck // the reader has gone
+	v.write(keys.JWKS(v.now))
 }

@@ -45,7 +45,7 @@ func (a *App) provisionLimits() error {
 	if err != nil {
 		return err
 	}
-	a.limiter = shared.(*limiter)
+	a.limiter = shared.(*limiter) //nolint:forcetypeassert // we put it there
 	a.release(limiterPool, key)
 	return nil
 }

@@ -44,8 +44,7 @@ func (a *App) provisionMetrics() error {
 // registerOrExisting tolerates a second registration: several configs may share one registry during a reload.
 func registerOrExisting[C prometheus.Collector](registry *prometheus.Registry, collector C) (C, error) {
 	err := registry.Register(collector)
-	var already prometheus.AlreadyRegisteredError
-	if errors.As(err, &already) {
+	if already, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
 		if existing, ok := already.ExistingCollector.(C); ok {
 			return existing, nil
 		}

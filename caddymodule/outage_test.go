@@ -97,7 +97,7 @@ func TestStoreOutage(t *testing.T) {
 	if w := callback(t, g, key, verified(request, state)); w.Code != http.StatusOK {
 		t.Errorf("callback afterwards: status %d, want 200", w.Code)
 	}
-	if w := visitor.finish(id); w.Header().Get("Location") != "/" {
+	if w := visitor.finish(id); onward(w) != "/" {
 		t.Errorf("finish afterwards: status %d", w.Code)
 	}
 }

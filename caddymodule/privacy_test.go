@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -18,9 +19,7 @@ func answerWith(t *testing.T, g *Gate, header http.Header) http.Header {
 	_, cookie := sessionOf(g, presentation(g))
 	w := httptest.NewRecorder()
 	next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
-		for name, values := range header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), header)
 		_, err := w.Write([]byte("answer"))
 		return err
 	})

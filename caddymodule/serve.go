@@ -64,7 +64,7 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request) (onward http.Respon
 	id, refusal := g.decide(r, held, now)
 	switch {
 	case refusal == "":
-		repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+		repl := replacerOf(r)
 		g.setHeaders(r.Header, id)
 		setPlaceholders(repl, id)
 		return &privateWriter{
@@ -153,7 +153,7 @@ func (g *Gate) bound(r *http.Request) (string, bool) {
 	if g.Bind == nil {
 		return "", true
 	}
-	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	repl := replacerOf(r)
 	value := repl.ReplaceAll(g.Bind.Value, "")
 	return value, value != ""
 }
@@ -193,10 +193,19 @@ func plainPath(path string) bool {
 	return true
 }
 
+// replacerOf is the request's replacer, which Caddy's server gives to every request.
+func replacerOf(r *http.Request) *caddy.Replacer {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return caddy.NewReplacer()
+	}
+	return repl
+}
+
 // report tells, in report-only mode, who would have been refused.
 func (g *Gate) report(r *http.Request, refusal verifier.Reason) {
 	g.app.metrics.outcomes.WithLabelValues("report_only").Inc()
-	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	repl := replacerOf(r)
 	repl.Set("http.verified_id.refusal", string(refusal))
 	if c := g.logger.Check(zapcore.InfoLevel, "would refuse"); c != nil {
 		c.Write(zap.String("reason", string(refusal)))

@@ -107,7 +107,7 @@ func (a *App) provisionStore() error {
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	a.store = shared.(*sharedStore)
+	a.store = shared.(*sharedStore) //nolint:forcetypeassert // we put it there
 	a.release(storePool, key)
 	return nil
 }

@@ -105,7 +105,7 @@ func TestEachTokenIsCheckedByItself(t *testing.T) {
 				if (failure == nil) != (misbehaviour == "") {
 					t.Errorf("judgeAnswer() = %+v", failure)
 				}
-				if failure != nil && misbehaviour != OtherHolder && !strings.Contains(failure.Message, bad) {
+				if failure != nil && misbehaviour != OtherHolder && !strings.HasPrefix(failure.Message, "The presentation is not valid: "+bad+":") {
 					t.Errorf("judgeAnswer() = %+v, want it to name the %s", failure, bad)
 				}
 			})
@@ -135,7 +135,7 @@ func TestIDTokenClaims(t *testing.T) {
 		"one too many":              set(`[{"presentation_submission":{"definition_id":"main"}},{"presentation_submission":{"definition_id":"liveness"}},{"presentation_submission":{"definition_id":"x"}}]`),
 	} {
 		token, tokens := o.form(t, o.offer.plan(""), o.offer.plan(""), spoil)
-		if _, failure := o.e.judgeAnswer(o.request, token, tokens); failure == nil || !strings.Contains(failure.Message, "id_token") {
+		if _, failure := o.e.judgeAnswer(o.request, token, tokens); failure == nil || !strings.HasPrefix(failure.Message, "The presentation is not valid: id_token:") {
 			t.Errorf("%s: judgeAnswer() = %+v, want the id_token refused", name, failure)
 		}
 	}

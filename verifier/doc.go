@@ -13,8 +13,8 @@
 // [Evaluate] is the heart. The service saying "verified" is not enough: everything that was asked for is compared again
 // with what came back, and what cannot be compared is refused.
 //
-// The package knows nothing about browsers, cookies, sessions or Caddy, opens no listener, reads no environment variable
-// and keeps no global state. Time and randomness come in as parameters. Nothing it logs or puts in an error text holds a
+// The package knows nothing about browsers, cookies, sessions or Caddy, opens no listener, keeps no global state, and reads no
+// environment variable but those for a proxy, as net/http does. Time and randomness come in as parameters. Nothing it logs or puts in an error text holds a
 // claim value, a token, a callback key or a request body.
 //
 // Tests of code that uses this package, and of other [Store] implementations, find help in the package verifiertest.

@@ -4,6 +4,7 @@ package verifier
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"time"
 )
@@ -25,6 +26,11 @@ func (c *Client) CheckAnswer(status int, body []byte) (CreatedRequest, error) {
 // NewServiceError reads an error answer.
 func NewServiceError(response *http.Response, body []byte, now time.Time) *ServiceError {
 	return newServiceError(response, body, now)
+}
+
+// Shorten returns what a parser gets to read of a body, with strings cut from a length of longest on.
+func Shorten(r io.Reader, longest int) ([]byte, error) {
+	return io.ReadAll(newShortener(r, MaxCallbackBytes, longest))
 }
 
 // Sleep is what a client sleeps with outside tests.

@@ -41,7 +41,7 @@ const (
 //
 // An error of r is returned as it is. Error texts hold names of known members and of kept claims, never what was sent.
 func ParseCallback(r io.Reader, keep func(claim string) bool) (Callback, error) {
-	short := newShortener(r, MaxCallbackBytes)
+	short := newShortener(r, MaxCallbackBytes, maxStringBytes)
 	p := parser{decoder: jsontext.NewDecoder(short), keep: keep}
 	callback, err := p.callback()
 	if err != nil {

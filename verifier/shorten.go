@@ -24,13 +24,14 @@ var errTooLong = errors.New("too long")
 
 // shortener is a reader that lets JSON pass but cuts the middle out of long strings and long runs of blanks. The parser
 // behind it buffers each token whole; a photo of a megabyte that is going to be skipped would cost several. Cut strings are
-// at least maxStringBytes long and stay well-formed, so the parser can refuse those it needs and skip the others. What is cut
+// at least as long as the longest that may be used, and stay well-formed, so the parser can refuse those it needs and skip the others. What is cut
 // out is not looked at.
 type shortener struct {
-	source io.Reader
-	read   int64
-	limit  int64
-	err    error // what ended the input, other than its end
+	source  io.Reader
+	limit   int64 // of the input
+	longest int   // string, see maxStringBytes
+	read    int64
+	err     error // what ended the input, other than its end
 
 	buffer   []byte
 	pos, end int // of what is left in the buffer
@@ -44,8 +45,8 @@ type shortener struct {
 	surr     bool // the last escape wants its other half
 }
 
-func newShortener(source io.Reader, limit int64) *shortener {
-	return &shortener{source: source, limit: limit, buffer: make([]byte, readBufferBytes)}
+func newShortener(source io.Reader, limit int64, longest int) *shortener {
+	return &shortener{source: source, limit: limit, longest: longest, buffer: make([]byte, readBufferBytes)}
 }
 
 // Read implements [io.Reader].
@@ -83,7 +84,7 @@ func (s *shortener) pass(out []byte) (n int) {
 		}
 		c := s.buffer[s.pos]
 		if s.inString {
-			if s.length >= maxStringBytes && s.atBoundary(c) && c != '"' {
+			if s.length >= s.longest && s.atBoundary(c) && c != '"' {
 				s.dropping = true
 				continue
 			}

@@ -211,7 +211,9 @@ func TestAllOrdersOfSixEvents(t *testing.T) {
 		return s
 	}
 	known := map[state]bool{}
-	current := []node{{transaction: newTransaction(), now: at(time.Second)}}
+	begin := newTransaction()
+	begin.Requirement = verifier.Requirement{} // no move looks at it, and comparing it takes time
+	current := []node{{transaction: begin, now: at(time.Second)}}
 	reached := map[verifier.Status]int{}
 	for range 6 {
 		var next []node

@@ -47,7 +47,7 @@ func TestAdapt(t *testing.T) {
 			}
 			got, adaptErr := adapt(input)
 			if *update && adaptErr == nil {
-				if err := os.WriteFile(file, []byte(input+separator+"\n"+got+"\n"), 0o600); err != nil {
+				if err := os.WriteFile(file, []byte(input+separator+"\n"+got+"\n"), 0o600); err != nil { //nolint:gosec // a fixture of ours
 					t.Fatal(err)
 				}
 				return

@@ -50,7 +50,7 @@ func (v *visitRequest) callback() {
 // authenticateCallback finds the transaction by the key in the header. Wrong, unknown and missing keys look alike, and
 // cost alike (TM-058).
 func (v *visitRequest) authenticateCallback() (verifier.Transaction, int) {
-	key := v.r.Header.Get("api-key")
+	key := v.r.Header.Get("Api-Key")
 	if v.app.CallbackHeader == "authorization" {
 		key, _ = strings.CutPrefix(v.r.Header.Get("Authorization"), "Bearer ")
 	}
@@ -91,7 +91,7 @@ func (v *visitRequest) receive(t verifier.Transaction) int {
 		return http.StatusServiceUnavailable
 	}
 	// Not every server knows read deadlines; Caddy's own time-outs hold then.
-	if err := http.NewResponseController(v.w).SetReadDeadline(time.Now().Add(callbackReadTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) { //nolint:forbidigo // connections know the real clock only
+	if err := http.NewResponseController(v.w).SetReadDeadline(time.Now().Add(callbackReadTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return http.StatusServiceUnavailable
 	}
 	got, err := verifier.ParseCallback(http.MaxBytesReader(v.w, v.r.Body, verifier.MaxCallbackBytes), t.Requirement.NeededClaims())

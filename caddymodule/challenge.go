@@ -60,7 +60,7 @@ func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, refusal verifie
 	}
 	header.Set("Content-Type", "application/problem+json")
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("WWW-Authenticate", `VerifiedID realm="`+g.site.origin.host+`"`)
+	header.Set("Www-Authenticate", `VerifiedID realm="`+g.site.origin.host+`"`)
 	w.WriteHeader(http.StatusUnauthorized)
 	if r.Method != http.MethodHead {
 		_, err = w.Write(body)

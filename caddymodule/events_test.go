@@ -50,7 +50,7 @@ func follow(t *testing.T, server *httptest.Server, b *browser, id string) (<-cha
 		r.Header.Add("Cookie", name+"="+value)
 	}
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
-	response, err := server.Client().Do(r)
+	response, err := server.Client().Do(r) //nolint:bodyclose // the goroutine below closes it
 	if err != nil {
 		t.Fatal(err)
 	}

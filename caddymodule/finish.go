@@ -25,7 +25,7 @@ func (v *visitRequest) finish() {
 		return
 	}
 	ctx := context.WithoutCancel(v.r.Context())
-	t, err := v.app.store.Get(ctx, v.r.PostForm.Get("t"))
+	t, err := v.app.store.Get(ctx, v.r.PostFormValue("t"))
 	if err != nil || !sameBrowser(t.BindingHash, binding) {
 		if err == nil {
 			err = verifier.ErrNotFound

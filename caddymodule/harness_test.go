@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -167,9 +168,7 @@ func serve(t testing.TB, g *Gate, r *http.Request) (*httptest.ResponseRecorder, 
 	w, u := httptest.NewRecorder(), &upstream{}
 	if err := g.ServeHTTP(w, r, u); err != nil {
 		var handler caddyhttp.HandlerError
-		if h, ok := err.(caddyhttp.HandlerError); ok {
-			handler = h
-		}
+		errors.As(err, &handler)
 		w.Code = handler.StatusCode
 	}
 	return w, u

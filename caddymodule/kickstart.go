@@ -27,7 +27,7 @@ func (v *visitRequest) idv() {
 	if !ok {
 		return
 	}
-	name, credential := v.r.PostForm.Get("partner"), v.r.PostForm.Get("credential")
+	name, credential := v.r.PostFormValue("partner"), v.r.PostForm.Get("credential")
 	gate := v.app.gates.get(token.Gate)
 	if gate == nil {
 		v.problem(page.ProblemExpired)

@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -125,7 +126,10 @@ func TestServiceOutage(t *testing.T) {
 				w.Header().Set("Content-Type", "application/json")
 				w.Header().Set("Retry-After", "30")
 				w.WriteHeader(c.status)
-				w.Write([]byte(`{"requestId":"r","date":"d","mscv":"m","error":{"code":"x","message":"` + canary + `","innererror":{"code":"badOrMissingField","message":"` + canary + `","target":"authority"}}}`)) //nolint:errcheck // a test's answer
+				body := `{"requestId":"r","date":"d","mscv":"m","error":{"code":"x","message":"` + canary + `","innererror":{"code":"badOrMissingField","message":"` + canary + `","target":"authority"}}}`
+				if _, err := io.WriteString(w, body); err != nil {
+					t.Error(err)
+				}
 			}))
 			defer server.Close()
 			var err error

@@ -120,7 +120,7 @@ func (v *visitRequest) request() {
 		v.problem(page.ProblemExpired)
 		return
 	}
-	w, ok := gate.want(v.r.PostForm.Get("credential"))
+	w, ok := gate.want(v.r.PostFormValue("credential"))
 	if !ok {
 		v.problem(page.ProblemBadRequest)
 		return
@@ -132,7 +132,7 @@ func (v *visitRequest) request() {
 		return
 	}
 	codes := token.Codes
-	if previous := v.ownTransaction(v.r.PostForm.Get("t"), binding); previous != nil {
+	if previous := v.ownTransaction(v.r.PostFormValue("t"), binding); previous != nil {
 		codes = max(codes, previous.Renewals)
 	}
 	if codes >= maxCodes {

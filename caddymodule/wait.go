@@ -227,7 +227,7 @@ func (v *visitRequest) events() {
 
 func (v *visitRequest) send(stream *http.ResponseController, message string) bool {
 	// Not every server knows write deadlines; the heartbeat then finds a dead peer.
-	if err := stream.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) { //nolint:forbidigo // connections know the real clock only
+	if err := stream.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return false
 	}
 	if _, err := v.w.Write([]byte(message)); err != nil {

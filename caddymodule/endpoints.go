@@ -130,7 +130,7 @@ func (v *visitRequest) formVisit() (visit, []byte, bool) {
 		v.problem(page.ProblemCookies)
 		return visit{}, nil, false
 	}
-	token, ok := v.openVisit(v.r.PostForm.Get("token"), v.now)
+	token, ok := v.openVisit(v.r.PostFormValue("token"), v.now)
 	if !ok || token.Browser != shortHash(binding) {
 		v.problem(page.ProblemExpired)
 		return visit{}, nil, false

@@ -42,7 +42,7 @@ func TestAdapt(t *testing.T) {
 			}
 			got, err := adapt(input)
 			if *update && err == nil {
-				if err := os.WriteFile(file, []byte(input+"----------\n"+got+"\n"), 0o600); err != nil {
+				if err := os.WriteFile(file, []byte(input+"----------\n"+got+"\n"), 0o600); err != nil { //nolint:gosec // a fixture of ours
 					t.Fatal(err)
 				}
 				return

@@ -37,10 +37,7 @@ func newWorld(t *testing.T) *world {
 	if err := caddyemulator.ExportCertificate(); err != nil {
 		t.Fatalf("ExportCertificate() = %v", err)
 	}
-	text, err := os.ReadFile(os.Getenv("VERIFIED_ID_EMULATOR_CA"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := exported(t)
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(text) {
 		t.Fatal("the exported file holds no certificate")
@@ -61,6 +58,16 @@ func newWorld(t *testing.T) *world {
 		}
 	})
 	return w
+}
+
+// exported reads the file that the environment variable names.
+func exported(t *testing.T) []byte {
+	t.Helper()
+	text, err := os.ReadFile(os.Getenv("VERIFIED_ID_EMULATOR_CA")) //nolint:gosec // set by the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 func freePort(t *testing.T) string {
@@ -277,7 +284,7 @@ func TestConfigsRefused(t *testing.T) {
 	}
 	t.Run("unknown part", func(t *testing.T) {
 		t.Setenv("XDG_DATA_HOME", t.TempDir())
-		for _, parts := range []string{"phone", "service service", "partner", "partner wallet"} {
+		for _, parts := range []string{"phone", "wallet service wallet", "partner", "partner wallet"} {
 			config, err := adapt("{\nadmin off\npersist_config off\nlog {\noutput discard\n}\nverified_id_emulator\n}\nhttp://localhost:1 {\nverified_id_emulator " + parts + "\n}\n")
 			if err != nil {
 				t.Fatalf("adapting: %v", err)
@@ -298,11 +305,7 @@ func TestCertificateStays(t *testing.T) {
 		if err := caddyemulator.ExportCertificate(); err != nil {
 			t.Fatalf("ExportCertificate() = %v", err)
 		}
-		text, err := os.ReadFile(os.Getenv("VERIFIED_ID_EMULATOR_CA"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(text)
+		return string(exported(t))
 	}
 	first := read()
 	if second := read(); second != first {
@@ -311,8 +314,8 @@ func TestCertificateStays(t *testing.T) {
 	if strings.Contains(first, "PRIVATE KEY") {
 		t.Error("the file for those who trust the certificate holds its key")
 	}
-	dir := filepath.Dir(os.Getenv("VERIFIED_ID_EMULATOR_CA"))
-	info, err := os.Stat(filepath.Join(dir, "token-endpoint.pem"))
+	key := filepath.Join(filepath.Dir(os.Getenv("VERIFIED_ID_EMULATOR_CA")), "token-endpoint.pem")
+	info, err := os.Stat(key) //nolint:gosec // set by the test
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +324,7 @@ func TestCertificateStays(t *testing.T) {
 	}
 
 	// A spoilt file is replaced instead of stopping everything.
-	if err := os.WriteFile(filepath.Join(dir, "token-endpoint.pem"), []byte("spoilt"), 0o600); err != nil {
+	if err := os.WriteFile(key, []byte("spoilt"), 0o600); err != nil { //nolint:gosec // set by the test
 		t.Fatal(err)
 	}
 	if again := read(); again == first || !strings.Contains(again, "BEGIN CERTIFICATE") {

@@ -39,7 +39,7 @@ func (p *Partner) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v, known := p.visits.withState(c.State, p.cfg.Now())
-	key := sha256.Sum256([]byte(r.Header.Get("api-key")))
+	key := sha256.Sum256([]byte(r.Header.Get("Api-Key")))
 	if !known || subtle.ConstantTimeCompare(key[:], v.request.keyHash[:]) != 1 {
 		http.Error(w, "wrong key or unknown state", http.StatusUnauthorized)
 		return

@@ -63,7 +63,7 @@ func newFakeService(t *testing.T, f *fixture) *fakeService {
 		if r.PostFormValue("client_secret") != "secret" || r.PostFormValue("grant_type") != "client_credentials" ||
 			r.PostFormValue("scope") != "3db474b9-6a0c-4840-96ac-1fceb342124f/.default" {
 			w.WriteHeader(http.StatusUnauthorized)
-			io.WriteString(w, `{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided."}`)
+			_, _ = io.WriteString(w, `{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided."}`)
 			return
 		}
 		fmt.Fprintf(w, `{"token_type":"Bearer","expires_in":3599,"access_token":"token-%d"}`, s.tokens)
@@ -76,7 +76,7 @@ func newFakeService(t *testing.T, f *fixture) *fakeService {
 		}
 		if s.refuse != 0 {
 			w.WriteHeader(s.refuse)
-			io.WriteString(w, `{"requestId":"r","error":{"code":"badRequest","message":"The request is invalid.","innererror":{"code":"badOrMissingField","message":"The request does not contain a valid authority DID.","target":"authority"}}}`)
+			_, _ = io.WriteString(w, `{"requestId":"r","error":{"code":"badRequest","message":"The request is invalid.","innererror":{"code":"badOrMissingField","message":"The request does not contain a valid authority DID.","target":"authority"}}}`)
 			s.refuse = 0
 			return
 		}

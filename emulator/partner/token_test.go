@@ -95,7 +95,7 @@ func TestKickstartTokenAttacks(t *testing.T) {
 			}
 			return text
 		}, []string{"algorithm"}},
-		{"RS256 in name, HMAC in truth", func(t *testing.T) string {
+		{"RS256 in name, HMAC in truth", func(*testing.T) string {
 			signed := unsigned(`{"alg":"RS256","typ":"JWT"}`, minimal())
 			mac := hmac.New(sha256.New, orgKey().N.Bytes())
 			mac.Write([]byte(signed))

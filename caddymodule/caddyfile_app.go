@@ -115,7 +115,7 @@ func checkPublicURL(value string) error {
 //	entra [<tenant>] {
 //		client_id          <id>
 //		client_secret      <secret>
-//		client_certificate <pem file> [<password>]
+//		client_certificate <file> [<password>]
 //		managed_identity   [<client id>]
 //		workload_identity
 //		authority_host     <url>
@@ -152,7 +152,7 @@ func (a *App) readEntra(d *caddyfile.Dispenser) error {
 
 func (e *Entra) readCertificate(d *caddyfile.Dispenser) error {
 	if !d.NextArg() {
-		return d.Err("client_certificate needs a PEM file and, if the key has one, its password")
+		return d.Err("client_certificate needs a file (PEM or PKCS #12) and, if that has one, its password")
 	}
 	if err := takeReference(d, "client_certificate", &e.ClientCertificate, nil); err != nil {
 		return err

@@ -35,10 +35,11 @@ type Entra struct {
 	// Client secret. Placeholders are supported; written into the config itself it is a warning at each load.
 	ClientSecret string `json:"client_secret,omitempty"`
 
-	// PEM file with certificate and private key, which only its owner and group can read. Placeholders are supported.
+	// File with certificate and RSA private key, PEM or PKCS #12, which only its owner and group can read. Placeholders are
+	// supported.
 	ClientCertificate string `json:"client_certificate,omitempty"`
 
-	// Password of the private key in ClientCertificate. Placeholders are supported. Default: none.
+	// Password of ClientCertificate, if that is PKCS #12. Placeholders are supported. Default: none.
 	CertificatePassword string `json:"certificate_password,omitempty"`
 
 	// Use the managed identity of the Azure machine.
@@ -75,6 +76,8 @@ func (e *Entra) check() error {
 		return errors.New("managed_identity_client_id needs managed_identity; add it, or remove the id")
 	case e.ClientCertificate == "" && e.CertificatePassword != "":
 		return errors.New("certificate_password needs client_certificate; add it, or remove the password")
+	case e.ManagedIdentity && e.AuthorityHost != "":
+		return errors.New("authority_host is not used with managed_identity, which the machine provides; remove it")
 	}
 	return nil
 }
@@ -104,6 +107,9 @@ func (e *Entra) config(roots *x509.CertPool) (entra.Config, error) {
 		if *field.into, err = field.resolve(field.option, field.value); err != nil {
 			return cfg, err
 		}
+	}
+	if cfg.AuthorityHost != "" && !strings.HasPrefix(strings.ToLower(cfg.AuthorityHost), "https://") {
+		return cfg, optionError("authority_host", cfg.AuthorityHost, "must be an https URL: the secret goes there")
 	}
 	if e.ClientCertificate == "" {
 		return cfg, nil
@@ -145,8 +151,12 @@ func (a *App) provisionClient() error {
 	if err != nil {
 		return fmt.Errorf("entra: %w", err)
 	}
-	if inline(a.Entra.ClientSecret) {
-		a.logger.Warn("client_secret stands in the config itself and shows in its dumps; use {env.NAME} or {file./path}")
+	for option, value := range map[string]string{
+		"client_secret": a.Entra.ClientSecret, "certificate_password": a.Entra.CertificatePassword,
+	} {
+		if inline(value) {
+			a.logger.Warn("a secret stands in the config itself and shows in its dumps; use {env.NAME} or {file./path}", zap.String("option", option))
+		}
 	}
 	service := a.Service
 	if service != "" {
@@ -158,7 +168,10 @@ func (a *App) provisionClient() error {
 	key := fmt.Sprintf("%s|%s|%s|%t", cfg.Key(), service, caDigest, a.InsecureLoopbackHTTP)
 	shared, _, err := clientPool.LoadOrNew(key, func() (caddy.Destructor, error) {
 		tokens, err := entra.New(cfg)
-		if err != nil {
+		switch {
+		case err != nil && a.Entra.ClientCertificate != "":
+			return nil, fmt.Errorf("entra: %w; client_certificate must hold a certificate and its RSA key, as PEM or PKCS #12 with the right password", err)
+		case err != nil:
 			return nil, fmt.Errorf("entra: %w", err)
 		}
 		client, err := verifier.NewClient(verifier.ClientConfig{
@@ -166,6 +179,7 @@ func (a *App) provisionClient() error {
 			Logger: slog.New(slog.DiscardHandler),
 		})
 		if err != nil {
+			tokens.Close()
 			return nil, fmt.Errorf("service: %w", err)
 		}
 		return pooledClient{client, tokens}, nil

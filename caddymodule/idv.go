@@ -119,7 +119,11 @@ func (cfg *IDV) build(name string, options ...idvredirect.URLOption) (*partner, 
 	}
 	template, err := idvredirect.ParseURLTemplate(cfg.URL, parameter, options...)
 	if err != nil {
-		return nil, fmt.Errorf("url: %s", strings.TrimPrefix(err.Error(), idvredirect.ErrURLTemplate.Error()+": "))
+		option := "url"
+		if cfg.TokenParameter != "" {
+			option = "url with token_parameter " + cfg.TokenParameter
+		}
+		return nil, fmt.Errorf("%s: %s", option, strings.TrimPrefix(err.Error(), idvredirect.ErrURLTemplate.Error()+": "))
 	}
 	lifetime := time.Duration(cfg.Lifetime)
 	if lifetime == 0 {

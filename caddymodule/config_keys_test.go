@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+)
+
+// signingKeyPEM is a key that can sign kickstart tokens, the same for the whole run.
+func signingKeyPEM(t testing.TB) []byte {
+	t.Helper()
+	return keyPEM(t, soundKey)
+}
+
+// weakKeyPEM is one that was sound once.
+func weakKeyPEM(t testing.TB) []byte {
+	t.Helper()
+	return keyPEM(t, weakKey)
+}
+
+func ellipticKeyPEM(t testing.TB) []byte {
+	t.Helper()
+	return keyPEM(t, func() (any, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) })
+}
+
+var (
+	soundKey = sync.OnceValues(func() (any, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+	weakKey  = sync.OnceValues(func() (any, error) { return rsa.GenerateKey(rand.Reader, 1024) }) //nolint:gosec // that is the point
+)
+
+func keyPEM(t testing.TB, generate func() (any, error)) []byte {
+	t.Helper()
+	key, err := generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
+
+// Another user of the machine reads the key that signs our links, or the one that logs in at Entra, and is us from then on.
+// A key file that they could read, or replace, is refused. TM-147.
+func TestKeyFileOpenToOthersIsRefused(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Log("Windows has no such modes; every mode loads")
+	}
+	path := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(path, []byte("a key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, loads := range map[os.FileMode]bool{
+		0o400: true, 0o600: true, 0o440: true, 0o640: true, 0o700: true,
+		0o604: false, 0o644: false, 0o660: false, 0o620: false, 0o602: false, 0o601: false, 0o610: false, 0o666: false, 0o777: false,
+	} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		content, err := readKeyFile(path)
+		if loads = loads || runtime.GOOS == "windows"; loads != (err == nil) || (loads && string(content) != "a key") {
+			t.Errorf("readKeyFile with mode %04o = %q, %v; loads: want %v", mode, content, err, loads)
+		}
+	}
+}

@@ -5,6 +5,7 @@ package partner_test
 import (
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"net/http"
 	"testing"
@@ -65,8 +66,7 @@ func TestUnusableKeySets(t *testing.T) {
 	tests := []struct{ name, set string }{
 		{"not JSON", "hello"},
 		{"empty", `{"keys":[]}`},
-		{"private key published", `{"keys":[{"kty":"RSA","kid":"key-1","n":"sXch","e":"AQAB","d":"sXch"}]}`},
-		{"512 bits", `{"keys":[{"kty":"RSA","kid":"key-1","n":"` + string(make512()) + `","e":"AQAB"}]}`},
+		{"private key published", `{"keys":[{"kty":"RSA","kid":"key-1","n":"` + modulus() + `","e":"AQAB","d":"sXch"}]}`},
 		{"exponent one", `{"keys":[{"kty":"RSA","kid":"key-1","n":"` + modulus() + `","e":"AQ"}]}`},
 		{"for encryption", `{"keys":[{"kty":"RSA","use":"enc","kid":"key-1","n":"` + modulus() + `","e":"AQAB"}]}`},
 		{"for another algorithm", `{"keys":[{"kty":"RSA","alg":"PS256","kid":"key-1","n":"` + modulus() + `","e":"AQAB"}]}`},
@@ -85,28 +85,19 @@ func TestUnusableKeySets(t *testing.T) {
 	}
 }
 
-func modulus() string {
-	set := publicJWK(orgKey())
-	const before = `"n":"`
-	for i := range set {
-		if len(set) > i+len(before) && set[i:i+len(before)] == before {
-			rest := set[i+len(before):]
-			for j := range rest {
-				if rest[j] == '"' {
-					return rest[:j]
-				}
-			}
-		}
-	}
-	return ""
-}
+// modulus is the n of the good key.
+func modulus() string { return base64.RawURLEncoding.EncodeToString(orgKey().N.Bytes()) }
 
-func make512() []byte {
-	b := make([]byte, 86)
-	for i := range b {
-		b[i] = 'q'
+// TestShortKey: a key of 1024 bits makes good signatures, for whoever can factor it too.
+func TestShortKey(t *testing.T) {
+	t.Parallel()
+	short := newKey(1024)
+	f := newFixture(t, nil)
+	f.site.keySet.Store(keySet(map[string]*rsa.PrivateKey{"key-1": short}))
+	p := f.arrive(t, sign(t, short, map[string]any{"kid": "key-1"}, minimal()))
+	if got := failedChecks(p.body); len(got) != 1 || got[0] != "signature" {
+		t.Errorf("failed checks = %v, want [signature]", got)
 	}
-	return b
 }
 
 // TestKeyHandedOver: the published text also allows a key that changes hands by other means.

@@ -285,6 +285,28 @@ func TestMalformedCredentials(t *testing.T) {
 	}
 }
 
+// TestSelfIssuedCard lets a person issue a card to herself. Where a relying party names no issuers, the signature would be
+// all that is left to check.
+func TestSelfIssuedCard(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+	o := openByHand(t, &now)
+	phone, err := o.e.NewWallet(WalletConfig{DIDMethod: JWK})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := signToken(phone.key, phone.kid, credential{
+		JTI: "urn:pic:1", Iss: phone.did, Sub: phone.did, Iat: now.Unix(), Nbf: now.Unix(),
+		VC: credentialBody{Context: []string{contextCredentials}, Type: []string{typeCredential, "VerifiedEmployee"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.e.verifyCredential(token, phone.did); err == nil || !strings.Contains(err.Error(), "issuer is unknown") {
+		t.Errorf("verifyCredential() = %v, want the issuer refused", err)
+	}
+}
+
 // TestForeignDomainLinks puts entries into did-configuration.json that must not count.
 func TestForeignDomainLinks(t *testing.T) {
 	t.Parallel()
@@ -319,9 +341,13 @@ func TestForeignDomainLinks(t *testing.T) {
 			t.Errorf("%s: checkDomainLink() = %v, want good %v", name, err, c.good)
 		}
 	}
-	for _, token := range []string{"", "a.b.c"} {
+	forged, err := signToken(mallory.keys[0].privateKey, PartnerAuthority+"#"+partner.keys[0].id, o.e.linkOf(PartnerAuthority, origin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range []string{"", "a.b.c", forged} {
 		if err := checkDomainLink(partner.document(), origin, token, now); err == nil {
-			t.Errorf("entry %q counts", token)
+			t.Errorf("entry %.20q counts", token)
 		}
 	}
 	unreadable := func(string) ([]byte, error) { return []byte("<html>"), nil }

@@ -131,19 +131,50 @@ func TestForgedION(t *testing.T) {
 		"did:jwk, private key": "did:jwk:" + base64.RawURLEncoding.EncodeToString([]byte(`{"kty":"EC","crv":"P-256","x":"AA","y":"AA","d":"AA"}`)),
 	} {
 		document, ok, err := resolveSelfContained(did)
-		if !ok {
-			t.Errorf("%s: not even tried", name)
-		}
-		if err == nil {
+		if err == nil && strings.HasPrefix(did, "did:jwk:") {
 			_, err = document.key("#0", authentication)
 		}
-		if err == nil {
-			t.Errorf("%s: resolves", name)
+		if !ok || err == nil {
+			t.Errorf("%s: resolves, or is not even tried (%v)", name, ok)
 		}
 	}
 	if _, err := resolveION(mine); err != nil {
 		t.Errorf("own DID: %v", err)
 	}
+	if _, err := resolveION(rehashed(t, mine, "add-public-keys")); err == nil || !strings.Contains(err.Error(), "patch action") {
+		t.Errorf("resolveION() with another action = %v, want the action refused", err)
+	}
+	if _, err := resolveION(rehashed(t, mine, "replace")); err != nil {
+		t.Errorf("resolveION() of the same, hashed again = %v", err)
+	}
+}
+
+// rehashed gives a DID's patches another action and makes all hashes fit again.
+func rehashed(t *testing.T, did, action string) string {
+	t.Helper()
+	data, err := base64.RawURLEncoding.DecodeString(strings.Split(did, ":")[3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var form ionLongForm
+	if err := json.Unmarshal(data, &form); err != nil {
+		t.Fatal(err)
+	}
+	form.Delta.Patches[0].Action = action
+	delta, err := canonicalJSON(form.Delta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form.SuffixData.DeltaHash = multihash(delta)
+	suffix, err := canonicalJSON(form.SuffixData)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long, err := canonicalJSON(form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ionPrefix + multihash(suffix) + ":" + base64.RawURLEncoding.EncodeToString(long)
 }
 
 // zeroes is a source that counts, so that keys are the same in every run.
@@ -216,10 +247,21 @@ func TestTokenForms(t *testing.T) {
 	if err != nil || parsed.did() != "did:x:y" {
 		t.Fatalf("parseToken() = %+v, %v", parsed, err)
 	}
-	key := newPrivateKey(P256, &random{source: zeroes{}}).public()
-	for _, alg := range []string{"none", "HS256", "ES256K", "es256", ""} {
-		if err := key.verify(alg, parsed.input, make([]byte, 64)); err == nil {
-			t.Errorf("algorithm %q is taken for a P-256 key", alg)
+	for _, kind := range []KeyAlg{P256, P256K} {
+		private := newPrivateKey(kind, &random{source: zeroes{}})
+		signature, err := private.sign("input")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, alg := range []string{"none", "HS256", "ES256", "ES256K", "es256", ""} {
+			if err := private.public().verify(alg, "input", signature); (err == nil) != (alg == private.alg()) {
+				t.Errorf("%s: algorithm %q: %v", kind, alg, err)
+			}
+		}
+		for _, odd := range [][]byte{nil, signature[:63], append(signature[:64:64], 0), append(signature[:64:64], signature...)} {
+			if err := private.public().verify(private.alg(), "input", odd); err == nil {
+				t.Errorf("%s: a signature of %d bytes is accepted", kind, len(odd))
+			}
 		}
 	}
 	var claims struct {

@@ -141,7 +141,7 @@ func (v *visitRequest) formVisit() (visit, []byte, bool) {
 
 // meta is what every page needs.
 func (v *visitRequest) meta() page.Meta {
-	return page.Meta{Base: basePath, Site: v.shownHost(), SupportCode: v.vector, FormActions: v.app.partnerOrigins()}
+	return page.Meta{Base: basePath, Site: v.app.ClientName, SupportCode: v.vector, FormActions: v.app.partnerOrigins()}
 }
 
 func (v *visitRequest) problem(kind string) { v.problemAfter(kind, 0) }

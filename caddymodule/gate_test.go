@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -296,5 +297,39 @@ func TestPanicLeavesTheGateClosed(t *testing.T) {
 	app.now = func() time.Time { panic("a bug") }
 	if w, u := serve(t, g, request("GET", testOrigin+"/", pageLoad)); w.Code != http.StatusInternalServerError || u.hits != 0 {
 		t.Errorf("status %d with %d hits upstream, want 500 and none", w.Code, u.hits)
+	}
+}
+
+// Two gates of one site stand one behind the other, the first for some paths only. The first must leave the second what it
+// needs, set what it sets, and take nothing away that the other has set. TM-001, TM-010.
+func TestTwoGatesInOneChain(t *testing.T) {
+	_, ctx := loadApp(t, testApp(""))
+	bank := loadGate(t, ctx, "verified_id {\n max_age 2m\n header X-Bank {claim.mail}\n header X-Both {claim.iban}\n}")
+	path := caddyhttp.MatchPath{"/bank*"}
+	if err := path.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	bank.matchers = caddyhttp.MatcherSets{{path}}
+	all := loadGate(t, ctx, "verified_id {\n header X-All {claim.mail}\n}")
+	_, cookie := sessionOf(all, presentation(all, verifier.Claim{Name: "mail", Value: "ana@contoso.example"}))
+	for asked, bankHeader := range map[string]string{"/": "", "/bank": "ana@contoso.example"} {
+		u := &upstream{}
+		inner := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return all.ServeHTTP(w, r, u) })
+		w := httptest.NewRecorder()
+		r := request("GET", testOrigin+asked, withCookie("a=1; "+cookie, "X-Bank", "forged", "X-All", "forged", "X-Both", "forged"))
+		if err := bank.ServeHTTP(w, r, inner); err != nil || u.hits != 1 {
+			t.Fatalf("%s: %v, status %d with %d hits upstream, want one", asked, err, w.Code, u.hits)
+		}
+		header := u.seen.Header
+		if header.Get("X-All") != "ana@contoso.example" || header.Get("X-Bank") != bankHeader || header.Get("X-Both") != "" || header.Get("Cookie") != "a=1" {
+			t.Errorf("%s: the app got %v", asked, header)
+		}
+		setNow(testNow.Add(10 * time.Minute)) // too old for the bank, not for the rest
+		u.hits = 0
+		r = request("GET", testOrigin+asked, withCookie(cookie))
+		if err := bank.ServeHTTP(httptest.NewRecorder(), r, inner); err != nil || (u.hits == 1) != (asked == "/") {
+			t.Errorf("%s, later: %v with %d hits upstream", asked, err, u.hits)
+		}
+		setNow(testNow)
 	}
 }

@@ -183,6 +183,7 @@ func (g *Gate) setHeaders(h http.Header, id identity) {
 		template := &g.headers[i]
 		value, ok := template.render(id)
 		if !ok || len(value) > claimheader.MaxHeader || total+len(template.name)+len(value) > claimheader.MaxAll {
+			delete(h, template.name) // an earlier gate's value is not this gate's
 			continue
 		}
 		total += len(template.name) + len(value)

@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,17 @@ import (
 // strippedVar marks a request whose identity headers a gate has removed, so that a second gate in the chain does not
 // remove what the first has set.
 const strippedVar = "verified_id.stripped"
+
+// cookiesVar keeps the Cookie header as the client sent it, once a gate has taken ours out of the request.
+const cookiesVar = "verified_id.cookies"
+
+// cookiesOf is the header in which to look for our cookies.
+func cookiesOf(r *http.Request) http.Header {
+	if received, ok := caddyhttp.GetVar(r.Context(), cookiesVar).(http.Header); ok {
+		return received
+	}
+	return r.Header
+}
 
 // ServeHTTP decides one request: strip what the client says about itself, serve our own endpoints, and let the rest
 // through only with a session that meets this gate.
@@ -97,9 +109,12 @@ func (g *Gate) applies(r *http.Request) (bool, error) {
 	return g.matchers.AnyMatchWithError(asItCame)
 }
 
-// forward hands the request to the next handler without our cookies (TM-010). When that fails, what runs next are the
-// site's error routes; they must not find an identity (TM-008).
+// forward hands the request to the next handler without our cookies (TM-010), which are remembered for a second gate
+// behind this one. When that fails, what runs next are the site's error routes; they must not find an identity (TM-008).
 func (g *Gate) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if lines := r.Header["Cookie"]; len(lines) > 0 && caddyhttp.GetVar(r.Context(), cookiesVar) == nil {
+		caddyhttp.SetVar(r.Context(), cookiesVar, http.Header{"Cookie": slices.Clone(lines)})
+	}
 	session.StripCookies(r.Header, ownCookie)
 	err := next.ServeHTTP(w, r)
 	if err != nil {

@@ -28,7 +28,7 @@ func (g *Gate) openSession(r *http.Request, now time.Time) (*session.Session, co
 }
 
 func (s *site) openSession(r *http.Request, now time.Time) (*session.Session, cookieState) {
-	value, ok := session.FindCookie(r.Header, s.session.Name)
+	value, ok := session.FindCookie(cookiesOf(r), s.session.Name)
 	if !ok {
 		return nil, cookieNone
 	}

@@ -54,7 +54,7 @@ const journeyLifetime = time.Hour
 
 func (s *site) openJourney(r *http.Request, now time.Time) (journey, bool) {
 	var j journey
-	value, ok := session.FindCookie(r.Header, s.journey.Name)
+	value, ok := session.FindCookie(cookiesOf(r), s.journey.Name)
 	if !ok || !s.openJSON(s.app.keys.journeys, value, &j) || now.Sub(j.Started) > journeyLifetime {
 		return journey{}, false
 	}
@@ -83,7 +83,7 @@ const bindingBytes = 32
 
 // boundTo returns the hash of this browser's binding secret, if it has one.
 func (s *site) boundTo(r *http.Request) ([]byte, bool) {
-	secret, ok := session.FindCookie(r.Header, s.binding.Name)
+	secret, ok := session.FindCookie(cookiesOf(r), s.binding.Name)
 	if !ok || len(secret) < bindingBytes {
 		return nil, false
 	}

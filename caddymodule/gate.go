@@ -136,6 +136,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	if err := checkReachable(ctx); err != nil {
 		return err
 	}
+	warnErrorRoutes(ctx, g.logger)
 	from, err := siteOrigin(ctx, g.app.publicOrigin)
 	if err != nil {
 		return fmt.Errorf("verified_id: %w", err)

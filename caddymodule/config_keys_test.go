@@ -35,6 +35,7 @@ func ellipticKeyPEM(t testing.TB) []byte {
 
 var (
 	soundKey = sync.OnceValues(func() (any, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+	newerKey = sync.OnceValues(func() (any, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 	weakKey  = sync.OnceValues(func() (any, error) { return rsa.GenerateKey(rand.Reader, 1024) }) //nolint:gosec // that is the point
 )
 

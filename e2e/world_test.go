@@ -38,8 +38,8 @@ type plan struct {
 	codeLifetime time.Duration
 	// noCard leaves the wallet empty.
 	noCard bool
-	// gate are more options of the gate, one a line.
-	gate string
+	// gate are more options of the gate, one a line; app are more options of the app, with ORIGIN for the site's.
+	gate, app string
 	// site is the site block. GATE and APP in it become the gate with its block and the address of the app.
 	// Default: the gate, then the app.
 	site string
@@ -73,6 +73,7 @@ func newWorld(t *testing.T, p plan) *world {
 		trusted_ca %s
 		authority %s
 		client_name "Contoso Payroll"
+		%s
 		credential employee {
 			type VerifiedEmployee
 			issuer %s
@@ -93,7 +94,7 @@ func newWorld(t *testing.T, p plan) *world {
 }
 `, emulator.DemoTenant, emulator.DemoClientID, w.file("secret", []byte(emulator.DemoClientSecret)),
 		w.emulator.TokenURL(), w.emulator.PublicURL(), w.file("ca.pem", w.emulator.CA().PEM()),
-		emulator.DemoAuthority, emulator.DemoAuthority, idv,
+		emulator.DemoAuthority, strings.ReplaceAll(p.app, "ORIGIN", w.origin), emulator.DemoAuthority, idv,
 		w.origin, certificate, key,
 		strings.ReplaceAll(site, "\n", "\n\t"))
 	w.caddy = startCaddy(t, w.home, w.caddyfile)

@@ -62,7 +62,8 @@ func TestAccessTokens(t *testing.T) {
 	}
 	token := get("all")
 	w.clock.Advance(3599 * time.Second)
-	if status, answer := w.create("createPresentationRequest", token, body); status != 401 {
+	status, answer := w.create("createPresentationRequest", token, body)
+	if status != 401 || text(answer, "error", "innererror", "message") != "Provided access token has expired" {
 		t.Errorf("expired token: answer = %d %v, want 401", status, answer)
 	}
 }

@@ -74,7 +74,8 @@ func TestConfigMistakes(t *testing.T) {
 		{"photo claim missing", contract(emulator.Contract{Type: "X", Issuer: emulator.DemoAuthority, PhotoClaim: "photo"}), "photo claim"},
 		{"client without id", client(emulator.Client{Secret: "s"}), "no id"},
 		{"certificate unreadable", client(emulator.Client{ID: "c", CertificatePEM: []byte("x")}), "no certificate"},
-		{"certificate is a key", client(emulator.Client{ID: "c", CertificatePEM: []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")}), "reading CertificatePEM"},
+		{"certificate is only a key", client(emulator.Client{ID: "c", CertificatePEM: []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")}), "no certificate"},
+		{"certificate is cut off", client(emulator.Client{ID: "c", CertificatePEM: []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")}), "reading CertificatePEM"},
 		{"federated key missing", client(emulator.Client{ID: "c", Federated: []emulator.FederatedIdentity{{Issuer: "x"}}}), "no key"},
 	} {
 		cfg := emulator.Config{PublicURL: "http://localhost:8090", TokenURL: "https://localhost:8091"}

@@ -3,6 +3,8 @@
 package emulator_test
 
 import (
+	"bytes"
+	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -206,20 +208,41 @@ func TestBadLinks(t *testing.T) {
 			http.Redirect(rw, r, uri, http.StatusFound)
 		case "/html":
 			_, _ = rw.Write([]byte("<html>"))
+		case "/tampered":
+			request, err := http.NewRequestWithContext(r.Context(), http.MethodGet, uri, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			parts := strings.Split(w.fetch(request), ".")
+			payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+			if err != nil {
+				t.Error(err)
+			}
+			parts[1] = base64.RawURLEncoding.EncodeToString(bytes.Replace(payload, []byte("Contoso Payroll"), []byte("Your own bank"), 1))
+			_, _ = rw.Write([]byte(strings.Join(parts, ".")))
+		case "/nobody":
+			encode := base64.RawURLEncoding.EncodeToString
+			_, _ = rw.Write([]byte(encode([]byte(`{"alg":"ES256","kid":"did:web:nobody.example#k"}`)) + "." +
+				encode([]byte(`{"client_id":"did:web:nobody.example"}`)) + "." + encode(make([]byte, 64))))
 		default:
 			rw.WriteHeader(http.StatusTeapot)
 		}
 	}))
 	t.Cleanup(evil.Close)
 	for link, want := range map[string]string{
-		"":                                     "not a link",
-		uri:                                    "not a link",
-		"openid-vc://":                         "no request_uri",
-		"openid-vc://?request_uri=file:///etc": "no request_uri",
+		"":                                      "not a link",
+		"https://a.example/?request_uri=" + uri: "not a link",
+		"openid://x?request_uri=" + uri:         "not a link",
+		uri:                                     "not a link",
+		"openid-vc://":                          "no request_uri",
+		"openid-vc://?request_uri=file:///etc":  "no request_uri",
 		"openid-vc://?request_uri=https://a.example/x":                                                     "leaves this machine",
 		"openid-vc://?request_uri=" + w.service + "/nothing":                                               "expired",
 		"openid-vc://?request_uri=" + evil.URL + "/redirect":                                               "networking error",
 		"openid-vc://?request_uri=" + evil.URL + "/teapot":                                                 "networking error",
+		"openid-vc://?request_uri=" + evil.URL + "/tampered":                                               "signature does not verify",
+		"openid-vc://?request_uri=" + evil.URL + "/nobody":                                                 "DID of the verifier is unknown",
 		"openid-vc://?request_uri=" + evil.URL + "/html":                                                   "not acceptable",
 		"openid-vc://?request=" + "eyJhbGciOiJub25lIn0.e30.c2ln":                                           "not acceptable",
 		"openid-vc://?request_uri=" + strings.Replace(uri, emulator.DemoTenant, emulator.PartnerTenant, 1): "expired",

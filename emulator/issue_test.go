@@ -144,6 +144,23 @@ func TestDecliningACardIsReported(t *testing.T) {
 	}
 }
 
+// TestCardIsHandedOutOnce asks for the card again while the end of the issuance is not yet reported.
+func TestCardIsHandedOutOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	offer := w.offered(w.issuance())
+	w.e.Faults().Inject(emulator.APICompleteIssuance, emulator.Fault{Status: http.StatusServiceUnavailable, Times: 1})
+	if _, err := offer.AcceptIssuance(t.Context(), ""); err == nil {
+		t.Fatal("AcceptIssuance() hides that the report failed")
+	}
+	if _, err := offer.AcceptIssuance(t.Context(), ""); !errors.Is(err, emulator.ErrRefused) || !strings.Contains(err.Error(), "issued already") {
+		t.Errorf("second AcceptIssuance() = %v, want ErrRefused", err)
+	}
+	if got := len(w.e.Wallet().Cards()); got != 1 {
+		t.Errorf("the wallet holds %d cards, want 1", got)
+	}
+}
+
 func TestIssuerFailureLeavesTheCard(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

@@ -38,7 +38,7 @@ func startCaddy(t *testing.T, home, caddyfile string) *caddyProcess {
 	config := filepath.Join(home, "Caddyfile")
 	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	c := &caddyProcess{log: newLogBuffer(), admin: "http://" + address, ended: make(chan struct{})}
-	if err := os.WriteFile(config, []byte(caddyfile), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(caddyfile), 0o600); err != nil { //nolint:gosec // the test's own folder
 		t.Fatalf("writing the Caddyfile: %v", err)
 	}
 

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
+)
+
+// Any one of two cards opens a gate. Rules hold for the card that opens it: a claim of the other one does not help, and
+// neither does the other one's face. TM-073.
+func TestAnyOfDoesNotBorrow(t *testing.T) {
+	_, ctx := loadApp(t, testApp(twoCredentials))
+	g := loadGate(t, ctx, "verified_id employee guest {\n require role admin\n header X-Role {claim.role}\n}")
+	admin, user := verifier.Claim{Name: "role", Value: "admin"}, verifier.Claim{Name: "role", Value: "user"}
+	low := presentation(g, admin)
+	low.FaceScore = 60
+	forged := guestOf(g, admin)
+	forged.Policy = presentation(g).Policy
+	renamed := guestOf(g, admin)
+	renamed.Credential = "employee"
+	for name, c := range map[string]struct {
+		presentations []verifier.Presentation
+		want          string
+	}{
+		"guest is admin, employee is user": {[]verifier.Presentation{guestOf(g, admin), presentation(g, user)}, "admin"},
+		"employee with a low score":        {[]verifier.Presentation{low, guestOf(g, user)}, ""},
+		"the other one's policy":           {[]verifier.Presentation{forged}, ""},
+		"the other one's name":             {[]verifier.Presentation{renamed}, ""},
+		"role in other case":               {[]verifier.Presentation{guestOf(g, verifier.Claim{Name: "Role", Value: "admin"})}, ""},
+		"value in other case":              {[]verifier.Presentation{guestOf(g, verifier.Claim{Name: "role", Value: "Admin"})}, ""},
+	} {
+		_, u := serve(t, g, request("GET", testOrigin+"/", withCookie(secondOf(sessionOf(g, c.presentations...)))))
+		if c.want == "" && u.hits != 0 {
+			t.Errorf("%s: passed", name)
+		}
+		if c.want != "" && (u.hits != 1 || u.seen.Header.Get("X-Role") != c.want || u.seen.Header.Get("X-Verified-Id-Credential") != "guest") {
+			t.Errorf("%s: %d hits with %v", name, u.hits, u.seen)
+		}
+	}
+}
+
+// What the wallet compares without case is not what opens the gate: bind and require are exact, for letters of every script.
+// TM-015, TM-073.
+func TestLookAlikeOfTheBoundValue(t *testing.T) {
+	app, ctx := loadApp(t, testApp("limits {\n starts_per_client 100\n starts_per_second 100\n}"))
+	g := loadGate(t, ctx, "verified_id {\n bind mail {http.auth.user.id}\n}")
+	s := newService(t, app)
+	for mail, want := range map[string]verifier.Status{
+		"ana@contoso.example": verifier.StatusVerified, "Ana@contoso.example": verifier.StatusRefused, "ana@contoso.example ": verifier.StatusRefused,
+		"ANA@CONTOSO.EXAMPLE": verifier.StatusRefused, "ana@contoso.example.evil.example": verifier.StatusRefused, "\u0430na@contoso.example": verifier.StatusRefused,
+		"boss@contoso.example": verifier.StatusRefused,
+	} {
+		b := asUser(t, g, "ana@contoso.example")
+		start, _ := b.open("/.verified-id/start")
+		w := b.post("/.verified-id/request", url.Values{"token": {tokenIn(t, start.Body.String())}, "credential": {"employee"}})
+		at, err := url.Parse(w.Header().Get("Location"))
+		if err != nil || w.Code != http.StatusSeeOther {
+			t.Fatalf("request: status %d", w.Code)
+		}
+		request, state, key := s.last(t)
+		callback(t, g, key, verified(request, state, "ana@contoso.example", mail))
+		if got := statusOf(t, app, at.Query().Get("t")); got != want {
+			t.Errorf("%q: %s, want %s", mail, got, want)
+		}
+	}
+}
+
+// userBrowser is a browser behind another login, which says who the user is.
+type userBrowser struct {
+	*browser
+	user string
+}
+
+func asUser(t testing.TB, g *Gate, user string) *userBrowser {
+	t.Helper()
+	return &userBrowser{newBrowser(t, g), user}
+}
+
+func (b *userBrowser) do(method, path string, form url.Values, header http.Header) (*httptest.ResponseRecorder, *upstream) {
+	b.t.Helper()
+	r := request(method, testOrigin+path, header)
+	replacerOf(r).Set("http.auth.user.id", b.user)
+	if form != nil {
+		r.Body = readCloser{strings.NewReader(form.Encode())}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for name, value := range b.cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	w, u := serve(b.t, b.gate, r)
+	for _, cookie := range w.Result().Cookies() {
+		b.cookies[cookie.Name] = cookie.Value
+	}
+	return w, u
+}
+
+func (b *userBrowser) open(path string) (*httptest.ResponseRecorder, *upstream) {
+	b.t.Helper()
+	return b.do("GET", path, nil, http.Header{"Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}, "Accept": {"text/html"}})
+}
+
+func (b *userBrowser) post(path string, form url.Values) *httptest.ResponseRecorder {
+	b.t.Helper()
+	w, _ := b.do("POST", path, form, http.Header{"Sec-Fetch-Site": {"same-origin"}})
+	return w
+}
+
+// Ana starts, Ben is logged in when the result is taken: Ana's card opens nothing for Ben, and Ben cannot have it renamed.
+// TM-041, TM-074.
+func TestUserIsSwitchedBetweenStartAndFinish(t *testing.T) {
+	app, ctx := loadApp(t, testApp(""))
+	g := loadGate(t, ctx, "verified_id {\n bind mail {http.auth.user.id}\n}")
+	s := newService(t, app)
+	b := asUser(t, g, "ana@contoso.example")
+	start, _ := b.open("/.verified-id/start")
+	w := b.post("/.verified-id/request", url.Values{"token": {tokenIn(t, start.Body.String())}, "credential": {"employee"}})
+	at, err := url.Parse(w.Header().Get("Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, state, key := s.last(t)
+	callback(t, g, key, verified(request, state))
+	b.user = "ben@contoso.example"
+	wait, _ := b.open("/.verified-id/wait?t=" + at.Query().Get("t"))
+	b.post("/.verified-id/finish", url.Values{"token": {tokenIn(t, wait.Body.String())}, "t": {at.Query().Get("t")}})
+	if _, u := b.open("/"); u.hits != 0 {
+		t.Error("Ben came in with Ana's card")
+	}
+	b.user = ""
+	if _, u := b.open("/"); u.hits != 0 {
+		t.Error("nobody came in with Ana's card")
+	}
+	b.user = "ana@contoso.example"
+	if _, u := b.open("/"); u.hits != 1 {
+		t.Error("Ana cannot come in with her own card")
+	}
+}
+
+// Nobody is logged in, so bind has nothing to compare with: nothing is started, whatever the form says. TM-041, TM-053.
+func TestBindWithoutUserStartsNothing(t *testing.T) {
+	app, ctx := loadApp(t, testApp(""))
+	g := loadGate(t, ctx, "verified_id {\n bind mail {http.auth.user.id}\n}")
+	s := newService(t, app)
+	b := newBrowser(t, g)
+	start, _ := b.open("/.verified-id/start")
+	w := b.post("/.verified-id/request", url.Values{"token": {tokenIn(t, start.Body.String())}, "credential": {"employee"}, "mail": {"ana@contoso.example"}})
+	if w.Code != http.StatusForbidden || s.calls() != 0 {
+		t.Errorf("status %d with %d calls, want 403 and none", w.Code, s.calls())
+	}
+}

@@ -47,10 +47,8 @@ func newJWK(public *rsa.PublicKey) jwk {
 	return k
 }
 
+// marshalJWKS writes the set; keys is not nil.
 func marshalJWKS(keys []jwk) []byte {
-	if keys == nil {
-		keys = []jwk{}
-	}
 	// Strings of base64url cannot fail to marshal.
 	data, err := json.Marshal(struct {
 		Keys []jwk `json:"keys"`

@@ -3,6 +3,7 @@
 package idvredirect_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -82,10 +83,22 @@ func TestParseJWKS(t *testing.T) {
 
 func TestParseJWKSMalformed(t *testing.T) {
 	t.Parallel()
-	for _, data := range []string{"", "null", "[]", "{}", `{"keys":[1]}`, `{"keys":[],"keys":[]}`, `{"keys":[]} x`, strings.Repeat(" ", 64<<10) + "{}"} {
+	for _, data := range []string{"", "null", "[]", "{}", `{"keys":[1]}`, `{"keys":[],"keys":[]}`, `{"keys":[]} x`} {
 		if keys, err := idvredirect.ParseJWKS([]byte(data)); keys != nil || !errors.Is(err, idvredirect.ErrPublicKeys) {
 			t.Errorf("ParseJWKS(%.20q) = %v, %v, want ErrPublicKeys", data, keys, err)
 		}
+	}
+}
+
+func TestParseJWKSTooLarge(t *testing.T) {
+	t.Parallel()
+	set, err := idvredirect.NewKeySet(fixtureTime, signingKey(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := append(set.JWKS(fixtureTime), bytes.Repeat([]byte(" "), 64<<10)...)
+	if keys, err := idvredirect.ParseJWKS(data); keys != nil || !errors.Is(err, idvredirect.ErrPublicKeys) {
+		t.Errorf("ParseJWKS = %v, %v, want ErrPublicKeys", keys, err)
 	}
 }
 

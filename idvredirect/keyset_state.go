@@ -64,9 +64,6 @@ func (s *KeySet) UnmarshalJSON(state []byte) error {
 	if stored.Version != stateVersion {
 		return fmt.Errorf("%w: the stored state has version %d, this program reads %d", ErrKeySet, stored.Version, stateVersion)
 	}
-	if len(stored.Keys) == 0 {
-		return fmt.Errorf("%w: the stored state holds no key", ErrKeySet)
-	}
 	set := KeySet{}
 	for i, k := range stored.Keys {
 		key, err := ParseSigningKey([]byte(k.PEM))

@@ -161,6 +161,18 @@ func TestMemoryOneTimeStore(t *testing.T) {
 	}
 }
 
+// Without a clock it is the clock's time.
+func TestMemoryOneTimeStoreDefaultClock(t *testing.T) {
+	t.Parallel()
+	store := idvredirect.NewMemoryOneTimeStore(1, nil)
+	if first, err := store.Use(t.Context(), "a", fixtureTime); !first || err != nil {
+		t.Errorf("Use = %v, %v, want true", first, err)
+	}
+	if first, err := store.Use(t.Context(), "b", time.Now().Add(time.Hour)); !first || err != nil {
+		t.Errorf("Use, when the other mark has long ended = %v, %v, want true", first, err)
+	}
+}
+
 // A flood of tokens must not grow the store without end, nor push a used token out.
 func TestFullOneTimeStoreForgetsNoToken(t *testing.T) {
 	t.Parallel()

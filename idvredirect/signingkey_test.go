@@ -8,12 +8,14 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -57,6 +59,7 @@ func TestParseSigningKey(t *testing.T) {
 		{"der", x509.MarshalPKCS1PrivateKey(private), "no PEM block"},
 		{"two keys", both, "more than one"},
 		{"too small", pkcs1(smallKey()), "1024 bits is too small, 2048 is the least"},
+		{"too large", pkcs1(hugeKey()), "8676 bits is too large, 8192 is the most"},
 		{"elliptic curve", pkcs8(t, curve), "elliptic-curve"},
 		{"elliptic curve sec1", block("EC PRIVATE KEY", curveDER), "elliptic-curve"},
 		{"ed25519", pkcs8(t, edwards), "Ed25519"},
@@ -94,6 +97,18 @@ func TestParseSigningKey(t *testing.T) {
 			}
 		})
 	}
+}
+
+// hugeKey has the Mersenne primes 2^4253-1 and 2^4423-1, which need no search. The modulus has 8,676 bits.
+func hugeKey() *rsa.PrivateKey {
+	one := big.NewInt(1)
+	p := new(big.Int).Sub(new(big.Int).Lsh(one, 4253), one)
+	q := new(big.Int).Sub(new(big.Int).Lsh(one, 4423), one)
+	key := &rsa.PrivateKey{Primes: []*big.Int{p, q}}
+	key.N, key.E = new(big.Int).Mul(p, q), 65537
+	totient := new(big.Int).Mul(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one))
+	key.D = new(big.Int).ModInverse(big.NewInt(int64(key.E)), totient)
+	return key
 }
 
 func TestPEMRoundTrip(t *testing.T) {

@@ -140,9 +140,6 @@ func checkQuery(query, parameter string) error {
 // placeholderName returns the name of the parameter whose value is the placeholder.
 func placeholderName(query string) (string, error) {
 	for pair := range strings.SplitSeq(query, "&") {
-		if !strings.Contains(pair, placeholder) {
-			continue
-		}
 		key, value, _ := strings.Cut(pair, "=")
 		name, err := url.QueryUnescape(key)
 		if err == nil && value == placeholder && name != "" && !strings.Contains(key, ";") {

@@ -433,6 +433,14 @@ func TestConstraintsAreCheckedAgain(t *testing.T) {
 	testEvaluate(t, []evaluateTest{
 		{"value in other case", claim("country", "Pt"), ""},
 		{"second value, not ASCII, other case", claim("country", "ÖSTERREICH"), ""},
+		{"all letters in other case", func(e *evaluation) {
+			e.want.Constraints[0].Values = []string{"abcdefghijklmnopqrstuvwxyz@[`{"}
+			e.setClaim("country", "ABCDEFGHIJKLMNOPQRSTUVWXYZ@[`{")
+		}, ""},
+		{"signs beside the letters have no case", func(e *evaluation) {
+			e.want.Constraints[0].Values = []string{"`{"}
+			e.setClaim("country", "@[")
+		}, verifier.ReasonConstraint},
 		{"other value", claim("country", "ES"), verifier.ReasonConstraint},
 		{"value with suffix", claim("country", "PTX"), verifier.ReasonConstraint},
 		{"value with prefix", claim("country", "XPT"), verifier.ReasonConstraint},

@@ -82,6 +82,19 @@ func NewMemoryStore(config MemoryConfig) *MemoryStore {
 	return s
 }
 
+// Resize changes the limits. What is there already stays; only new transactions are refused. 0 means the default.
+func (s *MemoryStore) Resize(maxPending, maxPendingPerClient int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.maxPending, s.maxPerClient = maxPending, maxPendingPerClient
+	if s.maxPending <= 0 {
+		s.maxPending = DefaultMaxPending
+	}
+	if s.maxPerClient <= 0 {
+		s.maxPerClient = DefaultMaxPendingPerClient
+	}
+}
+
 // Create implements [Store].
 func (s *MemoryStore) Create(ctx context.Context, t Transaction) error {
 	now, unlock, err := s.enter(ctx)

@@ -23,8 +23,6 @@ var productionModules = []string{
 	"http.handlers.verified_id",
 	"http.handlers.verified_id_callback",
 	"http.handlers.verified_id_strip",
-	"http.handlers.verified_id_callback",
-	"http.handlers.verified_id_strip",
 	"http.verified_id.stores.memory",
 	"verified_id",
 }

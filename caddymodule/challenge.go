@@ -20,6 +20,8 @@ import (
 var (
 	errEmptyHost = errors.New("empty host")
 	errPanic     = errors.New("internal error")
+	// errNotLoopback: plain HTTP is for this machine only.
+	errNotLoopback = errors.New("not a loopback host")
 )
 
 // problem is the body of a 401 for everything that is no page load (RFC 9457).
@@ -38,15 +40,16 @@ const problemType = "urn:caddy-verified-id:verification-required"
 // It reads no body and asks nobody. Nothing runs after it (TM-113, TM-114).
 func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, refusal verifier.Reason, dead bool) error {
 	header := w.Header()
-	header.Set("Cache-Control", "no-store")
+	lockDown(header)
 	header.Add("Vary", "Cookie")
-	if dead {
+	page := isPageLoad(r)
+	if dead && page { // a script may still ask with the old cookie while the visitor gets a new one
 		g.site.session.Clear(header)
 	}
 	if c := g.logger.Check(zapcore.DebugLevel, "challenge"); c != nil {
 		c.Write(reasonField(refusal))
 	}
-	if isPageLoad(r) {
+	if page {
 		header.Set("Location", g.startURL(returnTo(r), refusal))
 		w.WriteHeader(http.StatusSeeOther)
 		return nil
@@ -59,13 +62,22 @@ func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, refusal verifie
 		return caddyhttp.Error(http.StatusUnauthorized, err)
 	}
 	header.Set("Content-Type", "application/problem+json")
-	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Www-Authenticate", `VerifiedID realm="`+g.site.origin.host+`"`)
 	w.WriteHeader(http.StatusUnauthorized)
 	if r.Method != http.MethodHead {
 		_, err = w.Write(body)
 	}
 	return err
+}
+
+// lockDown sets what every answer of ours has that is no page: it is kept nowhere, framed nowhere, and no other site can use
+// it (TM-101, TM-104).
+func lockDown(header http.Header) {
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("X-Content-Type-Options", "nosniff")
 }
 
 // startURL is the start page's address for this gate, with the sealed visit.

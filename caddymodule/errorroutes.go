@@ -29,13 +29,7 @@ func warnErrorRoutes(ctx context.Context, logger *zap.Logger) {
 // findProxies looks through error routes, whose handlers are loaded after ours, for one that proxies and one that strips.
 func findProxies(handlers []json.RawMessage) (proxies, strips bool) {
 	for _, raw := range handlers {
-		var handler struct {
-			Handler string     `json:"handler"`
-			Routes  []rawRoute `json:"routes"`
-		}
-		if json.Unmarshal(raw, &handler) != nil {
-			continue
-		}
+		handler := parseHandler(raw)
 		proxies = proxies || handler.Handler == "reverse_proxy"
 		strips = strips || handler.Handler == "verified_id_strip"
 		for _, route := range handler.Routes {

@@ -26,7 +26,7 @@ func (v *visitRequest) finish() {
 	}
 	ctx := context.WithoutCancel(v.r.Context())
 	t, err := v.app.store.Get(ctx, v.r.PostFormValue("t"))
-	if err != nil || !sameBrowser(t.BindingHash, binding) {
+	if err != nil || !v.owns(&t, binding) {
 		if err == nil {
 			err = verifier.ErrNotFound
 		}
@@ -34,10 +34,10 @@ func (v *visitRequest) finish() {
 		return
 	}
 	v.vector = t.CorrelationVector
-	id := ""
+	fresh, id := randomText(16), ""
 	move := func(t *verifier.Transaction) error {
 		var err error
-		id, err = t.Consume(randomText(16), v.now)
+		id, err = t.Consume(fresh, v.now)
 		return err
 	}
 	if !v.app.stillDemanded(&t) {
@@ -52,12 +52,14 @@ func (v *visitRequest) finish() {
 		v.see("/wait?t=" + t.ID)
 		return
 	}
-	v.enter(ctx, &taken, id)
+	v.enter(ctx, &taken, id, id == fresh)
 }
 
 // enter replaces whatever session the browser had, and leads on by a page instead of a redirect: browsers hold all
 // redirects after a form, the app's own included, to the form-action of the page with the form.
-func (v *visitRequest) enter(ctx context.Context, t *verifier.Transaction, id string) {
+//
+// first is false for the repeat of a browser whose answer was lost, which starts nothing.
+func (v *visitRequest) enter(ctx context.Context, t *verifier.Transaction, id string, first bool) {
 	before, _ := v.openSession(v.r, v.now)
 	if before != nil && before.ID != id {
 		if err := v.endSession(ctx, before); err != nil {
@@ -81,11 +83,13 @@ func (v *visitRequest) enter(ctx context.Context, t *verifier.Transaction, id st
 		return
 	}
 	v.journey.Clear(header)
-	v.app.metrics.sessions.Inc()
-	v.event(eventSessionStarted, map[string]any{
-		"request_id": t.RequestID, "subject": fresh.Subject, "credential": t.Requirement.Credential,
-		"cross_device": t.CrossDevice, "session_id": id,
-	})
+	if first {
+		v.app.metrics.sessions.Inc()
+		v.event(eventSessionStarted, map[string]any{
+			"request_id": t.RequestID, "subject": fresh.Subject, "credential": t.Requirement.Credential,
+			"cross_device": t.CrossDevice, "session_id": id,
+		})
+	}
 	v.app.pages.Onward(v.w, page.Onward{Meta: v.meta(), To: t.ReturnTo})
 }
 

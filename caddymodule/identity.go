@@ -10,7 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/caddy-verified-id/caddy-verified-id/internal/claimheader"
 	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
@@ -46,6 +47,9 @@ var headerPresets = map[string][]Header{
 type headerTemplate struct {
 	name  string // canonical
 	parts []headerPart
+	// separators are the characters, besides letters, digits and blanks, that the literal parts have: in a value between them
+	// they are encoded, or a claim could pose as the next one.
+	separators string
 }
 
 // headerPart is a literal, or the name of a value.
@@ -108,6 +112,7 @@ func parseHeader(h Header) (headerTemplate, error) {
 				return out, fmt.Errorf("the text %q may have printable ASCII only, and no percent sign, which marks encoded characters", rest[:open])
 			}
 			out.parts = append(out.parts, headerPart{literal: rest[:open]})
+			out.separators += strings.Map(separator, rest[:open])
 			rest = rest[open:]
 			continue
 		}
@@ -124,6 +129,31 @@ func parseHeader(h Header) (headerTemplate, error) {
 		rest = rest[end+1:]
 	}
 	return out, nil
+}
+
+// separator keeps the characters that may part one claim from the next.
+func separator(r rune) rune {
+	if r == ' ' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' {
+		return -1
+	}
+	return r
+}
+
+// encode is the value as it stands between literals.
+func (t *headerTemplate) encode(value string) string {
+	encoded := claimheader.Encode(value)
+	if t.separators == "" || !strings.ContainsAny(encoded, t.separators) {
+		return encoded
+	}
+	var b strings.Builder
+	for i := range len(encoded) {
+		if strings.IndexByte(t.separators, encoded[i]) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", encoded[i])
+		} else {
+			b.WriteByte(encoded[i])
+		}
+	}
+	return b.String()
 }
 
 func knownValue(name string) bool {
@@ -184,6 +214,9 @@ func (g *Gate) setHeaders(h http.Header, id identity) {
 		value, ok := template.render(id)
 		if !ok || len(value) > claimheader.MaxHeader || total+len(template.name)+len(value) > claimheader.MaxAll {
 			delete(h, template.name) // an earlier gate's value is not this gate's
+			if ok {
+				g.logger.Warn("header left out: its value is too long", zap.String("header", template.name), zap.Int("bytes", len(value)))
+			}
 			continue
 		}
 		total += len(template.name) + len(value)
@@ -208,15 +241,27 @@ func (t *headerTemplate) render(id identity) (string, bool) {
 		if !ok {
 			return "", false
 		}
-		b.WriteString(claimheader.Encode(value))
+		b.WriteString(t.encode(value))
 	}
 	return b.String(), true
 }
 
+// identityVar holds, as a *identity, who the request is, so that the innermost gate decides.
+const identityVar = "verified_id.identity"
+
 // setPlaceholders makes the identity readable for handlers and logs behind the gate. Values are looked up when they are
 // asked for; a login that stands before us keeps {http.auth.user.id}.
-func setPlaceholders(repl *caddy.Replacer, id identity) {
-	repl.Map(func(key string) (any, bool) {
+func setPlaceholders(r *http.Request, passed identity) {
+	if earlier, ok := caddyhttp.GetVar(r.Context(), identityVar).(*identity); ok {
+		*earlier = passed
+		return
+	}
+	id := &passed
+	caddyhttp.SetVar(r.Context(), identityVar, id)
+	replacerOf(r).Map(func(key string) (any, bool) {
+		if id.session == nil {
+			return nil, false
+		}
 		if key == "http.auth.user.id" {
 			return id.session.Subject, true
 		}

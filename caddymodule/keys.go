@@ -36,7 +36,9 @@ type keys struct {
 
 	kickstart sync.Mutex
 	storage   certmagic.Storage
-	static    *idvredirect.KeySet // from kickstart_keys
+	static    *idvredirect.KeySet // from kickstart_keys, or from storage once it was read
+	failed    error               // of the last attempt to get them from storage
+	retryAt   time.Time
 }
 
 // storedKeys is the content of storedKeysPath.
@@ -52,6 +54,9 @@ func (a *App) provisionKeys() error {
 	stored, err := loadOrMakeKeys(a.ctx, storage)
 	if err != nil {
 		return fmt.Errorf("keys in Caddy's storage: %w", err)
+	}
+	if len(stored.Subject) < session.MinKeySize || len(stored.Sealing) == 0 {
+		return fmt.Errorf("keys in Caddy's storage: %s lacks a key; restore it from a backup, or remove it to have new keys made, which ends all sessions", storedKeysPath)
 	}
 	ring := stored.Sealing
 	if len(a.SealingKeys) > 0 {
@@ -78,12 +83,14 @@ func (a *App) provisionKeys() error {
 		}
 		signing = append(signing, key)
 	}
-	a.keys.static, err = idvredirect.NewKeySet(a.now(), signing...)
-	return err
+	if a.keys.static, err = idvredirect.NewKeySet(a.now(), signing...); err != nil {
+		return fmt.Errorf("kickstart_key: %w", err)
+	}
+	return nil
 }
 
 func readSigningKey(path string) (*idvredirect.SigningKey, error) {
-	path, err := resolve("file", path)
+	path, err := resolve("kickstart_key", path)
 	if err != nil {
 		return nil, err
 	}
@@ -158,22 +165,24 @@ func saveStored(ctx context.Context, storage certmagic.Storage, path string, val
 // kickstartKeys returns the key set for kickstart tokens. The first call of an installation makes a key, which takes up
 // to a second; hence not at load.
 func (k *keys) kickstartKeys(ctx context.Context, now time.Time) (*idvredirect.KeySet, error) {
+	k.kickstart.Lock()
+	defer k.kickstart.Unlock()
 	if k.static != nil {
 		return k.static, nil
 	}
-	k.kickstart.Lock()
-	defer k.kickstart.Unlock()
+	if k.failed != nil && now.Before(k.retryAt) { // making a key costs much; a storage that cannot keep it is asked once a minute
+		return nil, k.failed
+	}
 	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
 	defer cancel()
 	set := new(idvredirect.KeySet)
 	found, err := loadStored(ctx, k.storage, storedKickstartPath, set)
-	if err != nil {
-		return nil, err
+	if err == nil && !found {
+		set, err = makeKickstartKeys(ctx, k.storage, now)
 	}
-	if !found {
-		if set, err = makeKickstartKeys(ctx, k.storage, now); err != nil {
-			return nil, err
-		}
+	if k.failed = err; err != nil {
+		k.retryAt = now.Add(time.Minute)
+		return nil, err
 	}
 	k.static = set
 	return set, nil

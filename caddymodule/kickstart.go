@@ -38,7 +38,11 @@ func (v *visitRequest) idv() {
 		v.problem(page.ProblemBadRequest)
 		return
 	}
-	if wait, ok := v.app.limiter.idv.allow(clientOf(v.r)+"|"+token.Browser, v.now); !ok {
+	wait, ok := v.app.limiter.idv.allow(token.Browser, v.now)
+	if ok { // who throws cookies away is a new browser each time, but not another client
+		wait, ok = v.app.limiter.senders.allow(clientOf(v.r), v.now)
+	}
+	if !ok {
 		v.app.metrics.kickstarts.WithLabelValues("limited").Inc()
 		v.problemAfter(page.ProblemLimited, wait)
 		return
@@ -88,7 +92,9 @@ func (v *visitRequest) returned() {
 		return
 	}
 	v.vector = j.Visit.Vector
-	v.event(eventIDVReturned, map[string]any{"partner": j.Partner, "credential": j.Credential})
+	if _, ok := v.app.limiter.returns.allow(j.RequestID, v.now); ok {
+		v.event(eventIDVReturned, map[string]any{"partner": j.Partner, "credential": j.Credential})
+	}
 	token := j.Visit
 	token.Made = v.now.UTC()
 	v.startPage(token, true)
@@ -96,15 +102,23 @@ func (v *visitRequest) returned() {
 
 // jwks publishes the public keys with which partners check our links.
 func (v *visitRequest) jwks() {
+	if len(v.app.partners) == 0 { // nothing is signed, so no key need be made
+		v.keySet([]byte(`{"keys":[]}`))
+		return
+	}
 	keys, err := v.app.keys.kickstartKeys(v.r.Context(), v.now)
 	if err != nil {
 		v.log(zapcore.ErrorLevel, "reading the kickstart keys", zap.Error(err))
 		v.problemAfter(page.ProblemInternal, 10*time.Second)
 		return
 	}
+	v.keySet(keys.JWKS(v.now))
+}
+
+func (v *visitRequest) keySet(set []byte) {
 	header := v.w.Header()
 	header.Set("Content-Type", "application/jwk-set+json")
 	header.Set("Cache-Control", "public, max-age=3600")
 	header.Set("X-Content-Type-Options", "nosniff")
-	v.write(keys.JWKS(v.now))
+	v.write(set)
 }

@@ -22,7 +22,10 @@ const maxTrackedClients = 50_000
 type limiter struct {
 	starts  *clientRates
 	idv     *clientRates
+	senders *clientRates // kickstart links by client address; idv counts by browser
 	badKeys *clientRates
+	returns *clientRates // events for one journey's return
+	polls   *clientRates // status polls of one transaction
 	clients *clientRates // presentations that cost a Face Check, by client address
 	holders *clientRates // the same by holder
 	all     *rate.Limiter
@@ -54,7 +57,10 @@ func newLimiter(l *Limits) *limiter {
 	return &limiter{
 		starts:     newClientRates(l.StartsPerClient, time.Minute),
 		idv:        newClientRates(3, 10*time.Minute),
+		senders:    newClientRates(10, 10*time.Minute),
 		badKeys:    newClientRates(30, time.Minute),
+		returns:    newClientRates(3, 10*time.Minute),
+		polls:      newClientRates(60, time.Minute),
 		clients:    newClientRates(10, 10*time.Minute),
 		holders:    newClientRates(20, time.Hour),
 		all:        rate.NewLimiter(rate.Limit(l.StartsPerSecond), max(1, int(l.StartsPerSecond*5))),

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -19,6 +20,7 @@ import (
 // origin is where browsers, partners and the Request Service reach a site: configured, never taken from a request.
 type origin struct {
 	url    string // https://host[:port], lower case, without a slash at the end
+	port   string // empty where it is the scheme's own
 	host   string // without port; binds sealed values to the site
 	secure bool
 }
@@ -57,7 +59,7 @@ func parseOrigin(raw string, loopbackHTTP bool) (origin, error) {
 	if port != "" {
 		name += ":" + port
 	}
-	return origin{url: u.Scheme + "://" + name, host: host, secure: u.Scheme == "https"}, nil
+	return origin{url: u.Scheme + "://" + name, port: port, host: host, secure: u.Scheme == "https"}, nil
 }
 
 // hostInURL is a host name or IP address as it stands in a URL.
@@ -67,6 +69,14 @@ func hostInURL(host string) (string, bool) {
 	}
 	ip, err := netip.ParseAddr(host)
 	return "[" + host + "]", err == nil && ip.Zone() == ""
+}
+
+// hostname is the host of a Host header, without its port and brackets.
+func hostname(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.Trim(strings.ToLower(host), "[]")
 }
 
 func isLoopback(host string) bool {

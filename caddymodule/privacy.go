@@ -10,58 +10,70 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// privateWriter keeps an app's answer to one person out of shared caches (TM-105), and keeps the app from setting our
-// cookies (TM-011).
-type privateWriter struct {
+// answerWriter keeps the app from setting our cookies (TM-011), and its answer to one person out of shared caches (TM-105).
+type answerWriter struct {
 	caddyhttp.ResponseWriterWrapper
-	renew func(http.Header) // sets our own cookie, after the app's attempts to are dropped; nil: nothing to set
-	done  bool
+	private bool              // the answer is to somebody who was let in as themselves
+	renew   func(http.Header) // sets our own cookie, after the app's attempts to are dropped; nil: nothing to set
+	done    bool
 }
 
 // WriteHeader corrects the header of the final answer; informational ones pass.
-func (p *privateWriter) WriteHeader(status int) {
-	if !p.done && (status >= 200 || status == http.StatusSwitchingProtocols) {
+func (p *answerWriter) WriteHeader(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
 		p.correct()
+	} else {
+		dropOwnCookies(p.Header())
 	}
 	p.ResponseWriterWrapper.WriteHeader(status)
 }
 
 // Write implements io.Writer.
-func (p *privateWriter) Write(b []byte) (int, error) {
+func (p *answerWriter) Write(b []byte) (int, error) {
 	p.correct()
 	return p.ResponseWriterWrapper.Write(b)
 }
 
 // ReadFrom implements io.ReaderFrom, so that sendfile still works.
-func (p *privateWriter) ReadFrom(r io.Reader) (int64, error) {
+func (p *answerWriter) ReadFrom(r io.Reader) (int64, error) {
 	p.correct()
 	return p.ResponseWriterWrapper.ReadFrom(r)
 }
 
 // FlushError is what http.ResponseController calls; a flush may be the first thing an app does.
-func (p *privateWriter) FlushError() error {
+func (p *answerWriter) FlushError() error {
 	p.correct()
 	return http.NewResponseController(p.ResponseWriter).Flush()
 }
 
-func (p *privateWriter) correct() {
+func (p *answerWriter) correct() {
 	if p.done {
 		return
 	}
 	p.done = true
 	header := p.Header()
-	header.Add("Vary", "Cookie")
-	switch control := header.Values("Cache-Control"); {
-	case len(control) == 0:
-		header.Set("Cache-Control", "private")
-	default:
-		if weakened, changed := withoutShared(strings.Join(control, ", ")); changed {
-			header.Set("Cache-Control", weakened)
-		}
+	if p.private {
+		makePrivate(header)
 	}
 	dropOwnCookies(header)
 	if p.renew != nil {
 		p.renew(header)
+	}
+}
+
+// cacheHeaders are those that caches in front of us obey before Cache-Control.
+var cacheHeaders = []string{"Cdn-Cache-Control", "Cloudflare-Cdn-Cache-Control", "Surrogate-Control", "X-Accel-Expires"}
+
+func makePrivate(header http.Header) {
+	header.Add("Vary", "Cookie")
+	for _, name := range cacheHeaders {
+		header.Del(name)
+	}
+	control := header.Values("Cache-Control")
+	if len(control) == 0 {
+		header.Set("Cache-Control", "private")
+	} else if weakened, changed := withoutShared(strings.Join(control, ", ")); changed {
+		header.Set("Cache-Control", weakened)
 	}
 }
 
@@ -71,13 +83,13 @@ func withoutShared(control string) (string, bool) {
 	changed, private := false, false
 	for directive := range strings.SplitSeq(control, ",") {
 		directive = strings.TrimSpace(directive)
-		name, _, _ := strings.Cut(strings.ToLower(directive), "=")
+		name, _, qualified := strings.Cut(strings.ToLower(directive), "=")
 		switch name {
 		case "public", "s-maxage":
 			changed = true
 			continue
 		case "private", "no-store":
-			private = true
+			private = private || !qualified // private="x" makes only the header x private
 		}
 		kept = append(kept, directive)
 	}
@@ -87,11 +99,12 @@ func withoutShared(control string) (string, bool) {
 	return strings.Join(kept, ", "), changed
 }
 
-// dropOwnCookies removes Set-Cookie lines that carry one of our names.
+// dropOwnCookies removes Set-Cookie lines that carry one of our names, also as the value of a cookie without a name, which
+// browsers send back as if it were one.
 func dropOwnCookies(header http.Header) {
 	lines := header["Set-Cookie"]
 	ours := func(line string) bool {
-		name, _, _ := strings.Cut(line, "=")
+		name, _, _ := strings.Cut(strings.TrimLeft(line, " \t="), "=")
 		return ownCookie(strings.TrimSpace(name))
 	}
 	for _, line := range lines {
@@ -111,6 +124,6 @@ func dropOwnCookies(header http.Header) {
 
 // Interface guards.
 var (
-	_ http.ResponseWriter = (*privateWriter)(nil)
-	_ io.ReaderFrom       = (*privateWriter)(nil)
+	_ http.ResponseWriter = (*answerWriter)(nil)
+	_ io.ReaderFrom       = (*answerWriter)(nil)
 )

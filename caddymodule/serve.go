@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-verified-id/caddy-verified-id/internal/claimheader"
 	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
@@ -31,6 +33,14 @@ func cookiesOf(r *http.Request) http.Header {
 		return received
 	}
 	return r.Header
+}
+
+// takeCookies takes our cookies out of the request and remembers them for a gate further on.
+func takeCookies(r *http.Request) {
+	if lines := r.Header["Cookie"]; len(lines) > 0 && caddyhttp.GetVar(r.Context(), cookiesVar) == nil {
+		caddyhttp.SetVar(r.Context(), cookiesVar, http.Header{"Cookie": slices.Clone(lines)})
+	}
+	session.StripCookies(r.Header, ownCookie)
 }
 
 // ServeHTTP decides one request: strip what the client says about itself, serve our own endpoints, and let the rest
@@ -53,11 +63,15 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request) (onward http.Respon
 		}
 	}()
 	if caddyhttp.GetVar(r.Context(), strippedVar) == nil {
-		g.app.gates.stripIdentity(r)
+		g.app.gates.stripFrom(r.Header)
+		claimheader.HopByHop(r)
 		caddyhttp.SetVar(r.Context(), strippedVar, true)
 	}
 	if r.Host == "" { // an empty host skips routes and so decisions elsewhere; nothing good comes without one (TM-118)
 		return nil, caddyhttp.Error(http.StatusBadRequest, errEmptyHost)
+	}
+	if !g.site.origin.secure && !isLoopback(hostname(r.Host)) { // cookies without Secure are for this machine only (TM-019)
+		return nil, caddyhttp.Error(http.StatusMisdirectedRequest, errNotLoopback)
 	}
 	if path, own := ownPath(r); own {
 		g.serveEndpoint(w, r, path)
@@ -67,8 +81,13 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request) (onward http.Respon
 	if err != nil {
 		return nil, err
 	}
-	if !applies || g.isPublic(r) {
-		return w, nil
+	answer := &answerWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+	if !applies {
+		return answer, nil
+	}
+	if g.isPublic(r) {
+		g.passAnonymous(r)
+		return answer, nil
 	}
 
 	now := g.app.now()
@@ -76,27 +95,38 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request) (onward http.Respon
 	id, refusal := g.decide(r, held, now)
 	switch {
 	case refusal == "":
-		repl := replacerOf(r)
 		g.setHeaders(r.Header, id)
-		setPlaceholders(repl, id)
-		return &privateWriter{
-			ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-			renew:                 g.renewal(held, now),
-		}, nil
+		setPlaceholders(r, id)
+		answer.private, answer.renew = true, g.renewal(held, now)
+		return answer, nil
 	case g.ReportOnly:
 		g.report(r, refusal)
-		return w, nil
+		g.passAnonymous(r)
+		return answer, nil
 	case g.Optional:
-		return w, nil
+		g.passAnonymous(r)
+		return answer, nil
 	}
 	return nil, g.challenge(w, r, refusal, cookie == cookieInvalid)
+}
+
+// passAnonymous lets a request on as nobody, whoever an outer gate let in (TM-007), and without headers in which some apps read
+// another address than the one we have judged (TM-108).
+func (g *Gate) passAnonymous(r *http.Request) {
+	g.app.gates.stripFrom(r.Header)
+	if outer, ok := caddyhttp.GetVar(r.Context(), identityVar).(*identity); ok {
+		*outer = identity{}
+	}
+	for _, name := range []string{"X-Original-Url", "X-Rewrite-Url"} {
+		r.Header.Del(name)
+	}
 }
 
 // applies asks the matchers, about the request as it is now and, where it was rewritten before us, as it came: with
 // try_files in the site every page is /index.html by now, and a matcher for /app/* must still hold.
 func (g *Gate) applies(r *http.Request) (bool, error) {
-	if len(g.matchers) == 0 {
-		return true, nil
+	if len(g.matchers) == 0 || ambiguousPath(originalURL(r)) {
+		return true, nil // what an app makes of such a path is anybody's guess, a matcher's included (TM-107)
 	}
 	now, err := g.matchers.AnyMatchWithError(r)
 	original := originalURL(r)
@@ -112,13 +142,10 @@ func (g *Gate) applies(r *http.Request) (bool, error) {
 // forward hands the request to the next handler without our cookies (TM-010), which are remembered for a second gate
 // behind this one. When that fails, what runs next are the site's error routes; they must not find an identity (TM-008).
 func (g *Gate) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if lines := r.Header["Cookie"]; len(lines) > 0 && caddyhttp.GetVar(r.Context(), cookiesVar) == nil {
-		caddyhttp.SetVar(r.Context(), cookiesVar, http.Header{"Cookie": slices.Clone(lines)})
-	}
-	session.StripCookies(r.Header, ownCookie)
+	takeCookies(r)
 	err := next.ServeHTTP(w, r)
 	if err != nil {
-		g.app.gates.strip.Load().From(r.Header)
+		g.app.gates.stripFrom(r.Header)
 	}
 	return err
 }
@@ -163,14 +190,17 @@ const (
 	bindMismatch verifier.Reason = "bind_mismatch" // the card is another person's
 )
 
+// maxBound is the longest value that bind compares, in bytes; a transaction keeps it, and the service is sent it.
+const maxBound = 512
+
 // bound is the value of this request that the presented claim must equal. Not ok: there is none.
 func (g *Gate) bound(r *http.Request) (string, bool) {
 	if g.Bind == nil {
 		return "", true
 	}
 	repl := replacerOf(r)
-	value := repl.ReplaceAll(g.Bind.Value, "")
-	return value, value != ""
+	value, err := repl.ReplaceOrErr(g.Bind.Value, true, true) // {user}@contoso.com without a user is no value either
+	return value, err == nil && value != "" && len(value) <= maxBound
 }
 
 // isPublic says whether the path is one that the operator left open. Only plainly spelled paths count, so that what we
@@ -179,16 +209,28 @@ func (g *Gate) isPublic(r *http.Request) bool {
 	if len(g.Public) == 0 {
 		return false
 	}
-	path, raw := r.URL.Path, originalURL(r).EscapedPath()
-	if !plainPath(raw) || !plainPath(path) {
-		return false
-	}
-	for _, public := range g.Public {
+	return g.listsPublic(originalURL(r).EscapedPath()) && g.listsPublic(r.URL.EscapedPath()) // also after a rewrite
+}
+
+func (g *Gate) listsPublic(path string) bool {
+	return plainPath(path) && slices.ContainsFunc(g.Public, func(public string) bool {
 		if prefix, ok := strings.CutSuffix(public, "/*"); ok {
-			if strings.HasPrefix(raw, prefix+"/") {
-				return true
-			}
-		} else if raw == public {
+			return strings.HasPrefix(path, prefix+"/")
+		}
+		return path == public
+	})
+}
+
+// ambiguousPath is one in which Caddy's matchers and some app may read different paths: with parameters, backslashes, encoded
+// separators, a second encoding, or no slash at its beginning.
+func ambiguousPath(u *url.URL) bool {
+	path := u.EscapedPath()
+	if !strings.HasPrefix(path, "/") {
+		return true
+	}
+	lower := strings.ToLower(path)
+	for _, odd := range []string{";", `\`, "%5c", "%2f", "%25", "%3b", "%00", "#", "%23"} {
+		if strings.Contains(lower, odd) {
 			return true
 		}
 	}

@@ -77,6 +77,9 @@ func (g *Gate) renewal(held *session.Session, now time.Time) func(http.Header) {
 		return nil
 	}
 	return func(h http.Header) {
+		if g.site.ended(held, g.app.now()) { // while the app was answering
+			return
+		}
 		held.Seen = now
 		if err := g.site.session.Set(h, g.site.seal(held), held.Expires.Sub(now)); err != nil {
 			g.logger.Warn("session cookie not renewed", zap.Error(err))

@@ -26,18 +26,24 @@ type site struct {
 	journey session.CookieConfig
 	// sessionBinding ties sealed sessions to this site, so that another site with the same keys refuses them (TM-021).
 	sessionBinding string
+	pageBinding    string // the same for page tokens and journeys
 }
 
 // siteOf describes an origin. Cookies carry the __Host- prefix on https; on loopback over plain HTTP, where browsers
 // ignore the prefix in silence, they have other names, so that one can never be taken for the other (TM-018, TM-019).
 func (a *App) siteOf(from origin) *site {
+	port := ""
+	if from.port != "" { // browsers send a host's cookies to all of its ports
+		port = "-" + from.port
+	}
 	name := func(what string) session.CookieConfig {
 		if from.secure {
-			return session.CookieConfig{Name: "__Host-verified-id" + what, Secure: true}
+			return session.CookieConfig{Name: "__Host-verified-id" + port + what, Secure: true}
 		}
-		return session.CookieConfig{Name: "insecure-verified-id" + what}
+		return session.CookieConfig{Name: "insecure-verified-id" + port + what}
 	}
 	s := &site{app: a, origin: from, session: name(""), binding: name("-binding"), journey: name("-journey")}
+	s.pageBinding = session.AD(from.url)
 	s.sessionBinding = session.AD(s.session.Name, from.url)
 	return s
 }
@@ -48,6 +54,12 @@ func ownCookie(name string) bool {
 	if !ok {
 		if rest, ok = strings.CutPrefix(name, "insecure-verified-id"); !ok {
 			return false
+		}
+	}
+	if port, after, _ := strings.Cut(strings.TrimPrefix(rest, "-"), "-"); port != "" && strings.Trim(port, "0123456789") == "" {
+		rest = ""
+		if after != "" {
+			rest = "-" + after
 		}
 	}
 	return rest == "" || rest == "-binding" || rest == "-journey"
@@ -67,6 +79,7 @@ func newGateRegistry() *gateRegistry {
 	return r
 }
 
+// add takes a gate in. What one gate sets, no client may say anywhere: sites share apps.
 func (r *gateRegistry) add(g *Gate) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,16 +90,12 @@ func (r *gateRegistry) add(g *Gate) {
 	r.strip.Store(claimheader.NewStrip([]string{headerPrefix}, slices.Sorted(maps.Keys(r.names))))
 }
 
+// stripFrom removes the identity headers from a request.
+func (r *gateRegistry) stripFrom(header http.Header) { r.strip.Load().From(header) }
+
 // get finds the gate that a page token or a transaction names. It is nil when the policy has changed since.
 func (r *gateRegistry) get(id string) *Gate {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.gates[id]
-}
-
-// stripIdentity removes what only we may say: every header in our namespace, hop-by-hop headers that would delete ours
-// behind us, and trailers that would add to them (TM-001, TM-004, TM-005).
-func (r *gateRegistry) stripIdentity(req *http.Request) {
-	r.strip.Load().From(req.Header)
-	claimheader.HopByHop(req)
 }

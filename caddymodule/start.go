@@ -186,7 +186,7 @@ func (v *visitRequest) begin(t verifier.Transaction, gate *Gate) {
 	switch err := v.app.store.Create(ctx, t); {
 	case errors.Is(err, verifier.ErrFull), errors.Is(err, verifier.ErrClientFull):
 		v.app.metrics.starts.WithLabelValues("full").Inc()
-		v.problemAfter(page.ProblemLimited, time.Minute)
+		v.problemAfter(page.ProblemBusy, time.Minute)
 		return
 	case err != nil:
 		v.app.metrics.starts.WithLabelValues("store").Inc()
@@ -216,8 +216,7 @@ func (v *visitRequest) begin(t verifier.Transaction, gate *Gate) {
 
 // see sends the browser on to one of our pages after a form.
 func (v *visitRequest) see(path string) {
-	v.w.Header().Set("Cache-Control", "no-store")
-	v.w.Header().Set("Referrer-Policy", "no-referrer")
+	lockDown(v.w.Header())
 	v.w.Header().Set("Location", basePath+path)
 	v.w.WriteHeader(http.StatusSeeOther)
 }

@@ -27,7 +27,8 @@ type StoreModule interface {
 	StoreKey() string
 
 	// OpenStore makes the store. It must not need the network to answer: an unreachable store is an error of the
-	// calls that need it, not of the load.
+	// calls that need it, not of the load. A store with a method Resize(maxPending, maxPendingPerClient int) is told of
+	// limits that a reload has changed.
 	OpenStore(limits StoreLimits) (verifier.Store, error)
 }
 
@@ -96,7 +97,7 @@ func (a *App) provisionStore() error {
 	if !ok {
 		return fmt.Errorf("store: %T is no store", loaded)
 	}
-	key := fmt.Sprintf("%s|%d|%d", module.StoreKey(), limits.Pending, limits.PendingPerClient)
+	key := module.StoreKey()
 	shared, _, err := storePool.LoadOrNew(key, func() (caddy.Destructor, error) {
 		store, err := module.OpenStore(StoreLimits{Pending: limits.Pending, PendingPerClient: limits.PendingPerClient})
 		if err != nil {
@@ -108,6 +109,11 @@ func (a *App) provisionStore() error {
 		return fmt.Errorf("store: %w", err)
 	}
 	a.store = shared.(*sharedStore) //nolint:forcetypeassert // we put it there
+	if resizable, ok := a.store.Store.(interface {
+		Resize(maxPending, maxPendingPerClient int)
+	}); ok {
+		resizable.Resize(limits.Pending, limits.PendingPerClient)
+	}
 	a.release(storePool, key)
 	return nil
 }
@@ -170,10 +176,18 @@ func (r *revocations) add(entry verifier.Revocation) {
 		}
 	}
 	key := revocationKey{entry.Kind, entry.Value}
-	if known, ok := next[key]; !ok || known.Until.Before(entry.Until) {
-		next[key] = entry
+	if known, ok := next[key]; ok {
+		entry.Since, entry.Until = later(known.Since, entry.Since), later(known.Until, entry.Until)
 	}
+	next[key] = entry
 	r.current.Store(&next)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // empty is the common case: nobody was logged out lately.

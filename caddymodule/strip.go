@@ -10,18 +10,20 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/claimheader"
 )
 
 func init() {
 	caddy.RegisterModule(Strip{})
 	httpcaddyfile.RegisterHandlerDirective("verified_id_strip", parseStrip)
-	httpcaddyfile.RegisterDirectiveOrder("verified_id_strip", httpcaddyfile.After, "forward_auth")
+	// Before every login, which would believe the headers and be shown the cookies.
+	httpcaddyfile.RegisterDirectiveOrder("verified_id_strip", httpcaddyfile.Before, "basic_auth")
 }
 
 // Strip removes every identity header, and our cookies, from a request and lets it go on. It belongs into handle_errors
 // and into sites that share an app with a gated one: error routes run without the gate, for instance for a request
-// with an empty Host, and an app behind them would believe what the client wrote.
+// with an empty Host, and an app behind them would believe what the client wrote. In a site where forward_auth stands
+// before the gate it keeps both from the other login's service; the gate still finds the session.
 type Strip struct {
 	app *App
 }
@@ -40,8 +42,9 @@ func (s *Strip) Provision(ctx caddy.Context) error {
 
 // ServeHTTP removes and goes on.
 func (s *Strip) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	s.app.gates.stripIdentity(r)
-	session.StripCookies(r.Header, ownCookie)
+	s.app.gates.stripFrom(r.Header)
+	claimheader.HopByHop(r)
+	takeCookies(r)
 	return next.ServeHTTP(w, r)
 }
 

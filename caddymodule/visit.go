@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -62,15 +63,17 @@ func (s *site) openJourney(r *http.Request, now time.Time) (journey, bool) {
 }
 
 func (s *site) sealJSON(with *session.Sealer, value any) string {
-	plain, err := json.Marshal(value)
-	if err != nil {
+	var plain bytes.Buffer
+	encoder := json.NewEncoder(&plain)
+	encoder.SetEscapeHTML(false) // an address full of & would grow sixfold
+	if err := encoder.Encode(value); err != nil {
 		panic("verified_id: internal error: " + err.Error())
 	}
-	return with.Seal(plain, s.origin.url)
+	return with.Seal(plain.Bytes(), s.pageBinding)
 }
 
 func (s *site) openJSON(with *session.Sealer, sealed string, into any) bool {
-	plain, err := with.Open(sealed, s.origin.url)
+	plain, err := with.Open(sealed, s.pageBinding)
 	return err == nil && json.Unmarshal(plain, into) == nil
 }
 

@@ -23,10 +23,16 @@ func (v *visitRequest) ownTransaction(id string, binding []byte) *verifier.Trans
 		return nil
 	}
 	t, err := v.app.store.Get(v.r.Context(), id)
-	if err != nil || !sameBrowser(t.BindingHash, binding) {
+	if err != nil || !v.owns(&t, binding) {
 		return nil
 	}
 	return &t
+}
+
+// owns says whether this browser started the transaction, on this site: one store serves all sites (TM-021, TM-029).
+func (v *visitRequest) owns(t *verifier.Transaction, binding []byte) bool {
+	gate := v.app.gates.get(t.Gate)
+	return sameBrowser(t.BindingHash, binding) && gate != nil && gate.site.origin == v.origin
 }
 
 // queryTransaction is ownTransaction for the pages that name it in their address. Where there is none, one answer serves
@@ -41,7 +47,7 @@ func (v *visitRequest) queryTransaction() (*verifier.Transaction, bool) {
 		v.storeProblem(err, "reading a transaction")
 		return nil, true
 	}
-	if err != nil || !sameBrowser(t.BindingHash, binding) {
+	if err != nil || !v.owns(&t, binding) {
 		return nil, false
 	}
 	v.vector = t.CorrelationVector
@@ -130,6 +136,11 @@ func (v *visitRequest) status() {
 		return
 	}
 	v.privateHeaders("application/json")
+	if _, ok := v.app.limiter.polls.allow(t.ID, v.now); !ok {
+		v.w.Header().Set("Retry-After", "2")
+		v.w.WriteHeader(http.StatusTooManyRequests)
+		return
+	}
 	body, err := json.Marshal(struct {
 		State string `json:"state"`
 		Retry int    `json:"retry"`
@@ -156,12 +167,8 @@ func (v *visitRequest) readable() *verifier.Transaction {
 
 // privateHeaders are those of an answer for scripts of our pages only (TM-080, TM-104).
 func (v *visitRequest) privateHeaders(mediaType string) {
-	h := v.w.Header()
-	h.Set("Content-Type", mediaType)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Referrer-Policy", "no-referrer")
+	lockDown(v.w.Header())
+	v.w.Header().Set("Content-Type", mediaType)
 }
 
 const (

@@ -5,9 +5,12 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
 
 // A botnet, or one machine with a large IPv6 network, comes from more addresses than anybody can remember. Memory is bounded;
@@ -42,6 +45,30 @@ func TestClientIsANetwork(t *testing.T) {
 		if got := clientOf(r); got != want {
 			t.Errorf("clientOf(%q) = %q, want %q", address, got, want)
 		}
+	}
+}
+
+// All places for people who are looking for their phone are taken. A newcomer hears that it is busy, which is not his fault,
+// and those who wait keep their places. TM-119.
+func TestFullHouseIsBusy(t *testing.T) {
+	app, g, s := journeyGate(t, "", mailGate)
+	app.store.Store = verifier.NewMemoryStore(verifier.MemoryConfig{Now: clockNow, MaxPending: 2, MaxPendingPerClient: 2})
+	first := newBrowser(t, g)
+	id := first.begin("/")
+	requestID, state, key := s.last(t)
+	second := newBrowser(t, g)
+	second.client = "192.0.2.8"
+	second.begin("/")
+	third := newBrowser(t, g)
+	third.client = "192.0.2.9"
+	start, _ := third.open(basePath + "/start")
+	w := third.post(basePath+"/request", url.Values{"token": {tokenIn(t, start.Body.String())}, "credential": {"employee"}})
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+		t.Errorf("status %d with Retry-After %q, want 503 and a time", w.Code, w.Header().Get("Retry-After"))
+	}
+	callback(t, g, key, verified(requestID, state))
+	if w := first.finish(id); onward(w) != "/" {
+		t.Errorf("who was there first: status %d", w.Code)
 	}
 }
 

@@ -89,6 +89,7 @@ func newWorld(t *testing.T, p plan) *world {
 }
 
 %s {
+	log
 	tls %s %s
 	%s
 }
@@ -98,7 +99,22 @@ func newWorld(t *testing.T, p plan) *world {
 		w.origin, certificate, key,
 		strings.ReplaceAll(site, "\n", "\n\t"))
 	w.caddy = startCaddy(t, w.home, w.caddyfile)
+	t.Cleanup(w.expectSilence)
 	return w
+}
+
+// expectSilence checks, after the journey, that no log line, access log included, says who the visitor is or tells a
+// secret.
+func (w *world) expectSilence() {
+	w.t.Helper()
+	for what, canary := range map[string]string{
+		"a name": "Ana Lima", "a mail address": "ana.lima@", "the holder": w.wallet.DID(),
+		"the client secret": emulator.DemoClientSecret, "a key": "PRIVATE KEY", "a token": "eyJ",
+	} {
+		if w.caddy.log.Contains(canary) {
+			w.t.Errorf("Caddy's log tells %s: it contains %q", what, canary)
+		}
+	}
 }
 
 // startMicrosoft runs Request Service and token endpoint.

@@ -344,7 +344,7 @@ func TestKeySetFloodWithoutStorage(t *testing.T) {
 	app, ctx := loadApp(t, testApp(""))
 	g := loadGate(t, ctx, "verified_id")
 	storage := &readOnlyStorage{Storage: &certmagic.FileStorage{Path: t.TempDir()}}
-	app.keys.storage = storage
+	app.keys.kickstart.storage = storage
 	for range 3 {
 		serve(t, g, request("GET", testOrigin+"/.verified-id/jwks.json", nil))
 	}
@@ -358,7 +358,7 @@ func TestKeySetWithoutPartners(t *testing.T) {
 	app, ctx := loadApp(t, testApp(""))
 	g := loadGate(t, ctx, "verified_id")
 	serve(t, g, request("GET", testOrigin+"/.verified-id/jwks.json", nil))
-	if _, err := app.keys.storage.Load(t.Context(), storedKickstartPath); err == nil {
+	if _, err := app.keys.kickstart.storage.Load(t.Context(), storedKickstartPath); err == nil {
 		t.Error("an anonymous visitor made us make and keep an RSA key")
 	}
 }
@@ -398,7 +398,7 @@ func TestRepeatedFinishIsOneSessionStart(t *testing.T) {
 // The stored keys lack the one that makes subjects opaque. Without it anybody computes them from a DID. TM-142, TM-149.
 func TestStoredKeysWithoutSubjectKey(t *testing.T) {
 	app, _ := loadApp(t, testApp("sealing_key "+"3q2+7wABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhs="))
-	if err := app.keys.storage.Store(t.Context(), storedKeysPath, []byte(`{}`)); err != nil {
+	if err := app.keys.kickstart.storage.Store(t.Context(), storedKeysPath, []byte(`{}`)); err != nil {
 		t.Fatal(err)
 	}
 	if err := app.provisionKeys(); err == nil {

@@ -193,7 +193,7 @@ func TestKickstartKeyRotation(t *testing.T) {
 	} {
 		err := m.load(t, adaptText(t, caddyfileOf(step.options, "")), func(ctx caddy.Context) {
 			app := appOf(t, ctx)
-			set, err := app.keys.kickstartKeys(ctx, app.now())
+			set, err := app.keys.kickstart.at(ctx, app.now())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -34,11 +33,7 @@ type keys struct {
 	journeys *session.Sealer
 	subject  []byte // makes the opaque subject; never rotated, or people would change their identity
 
-	kickstart sync.Mutex
-	storage   certmagic.Storage
-	static    *idvredirect.KeySet // from kickstart_keys, or from storage once it was read
-	failed    error               // of the last attempt to get them from storage
-	retryAt   time.Time
+	kickstart kickstartKeys
 }
 
 // storedKeys is the content of storedKeysPath.
@@ -70,7 +65,7 @@ func (a *App) provisionKeys() error {
 	}
 	a.keys = &keys{
 		sessions: opened.Sealer(session.PurposeSession), visits: opened.Sealer(session.PurposePage),
-		journeys: opened.Sealer(session.PurposeJourney), subject: stored.Subject, storage: storage,
+		journeys: opened.Sealer(session.PurposeJourney), subject: stored.Subject, kickstart: kickstartKeys{storage: storage},
 	}
 	if len(a.KickstartKeys) == 0 {
 		return nil
@@ -83,7 +78,7 @@ func (a *App) provisionKeys() error {
 		}
 		signing = append(signing, key)
 	}
-	if a.keys.static, err = idvredirect.NewKeySet(a.now(), signing...); err != nil {
+	if a.keys.kickstart.configured, err = idvredirect.NewKeySet(a.now(), signing...); err != nil {
 		return fmt.Errorf("kickstart_key: %w", err)
 	}
 	return nil
@@ -160,51 +155,6 @@ func saveStored(ctx context.Context, storage certmagic.Storage, path string, val
 		return err
 	}
 	return storage.Store(ctx, path, content)
-}
-
-// kickstartKeys returns the key set for kickstart tokens. The first call of an installation makes a key, which takes up
-// to a second; hence not at load.
-func (k *keys) kickstartKeys(ctx context.Context, now time.Time) (*idvredirect.KeySet, error) {
-	k.kickstart.Lock()
-	defer k.kickstart.Unlock()
-	if k.static != nil {
-		return k.static, nil
-	}
-	if k.failed != nil && now.Before(k.retryAt) { // making a key costs much; a storage that cannot keep it is asked once a minute
-		return nil, k.failed
-	}
-	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
-	defer cancel()
-	set := new(idvredirect.KeySet)
-	found, err := loadStored(ctx, k.storage, storedKickstartPath, set)
-	if err == nil && !found {
-		set, err = makeKickstartKeys(ctx, k.storage, now)
-	}
-	if k.failed = err; err != nil {
-		k.retryAt = now.Add(time.Minute)
-		return nil, err
-	}
-	k.static = set
-	return set, nil
-}
-
-func makeKickstartKeys(ctx context.Context, storage certmagic.Storage, now time.Time) (*idvredirect.KeySet, error) {
-	if err := storage.Lock(ctx, storedKickstartPath); err != nil {
-		return nil, err
-	}
-	defer storage.Unlock(context.WithoutCancel(ctx), storedKickstartPath) //nolint:errcheck // a lock that is not given back expires by itself
-	set := new(idvredirect.KeySet)
-	if found, err := loadStored(ctx, storage, storedKickstartPath, set); err != nil || found {
-		return set, err
-	}
-	key, err := idvredirect.GenerateSigningKey(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	if set, err = idvredirect.NewKeySet(now, key); err != nil {
-		return nil, err
-	}
-	return set, saveStored(ctx, storage, storedKickstartPath, set)
 }
 
 // subjectOf is the opaque name of a holder: keyed, so that nobody can compute it from a DID. It lasts as long as the

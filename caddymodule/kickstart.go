@@ -68,7 +68,7 @@ func (v *visitRequest) idv() {
 func (v *visitRequest) kickstart(j journey) (string, error) {
 	ctx, cancel := context.WithTimeout(v.r.Context(), requestTimeout)
 	defer cancel()
-	keys, err := v.app.keys.kickstartKeys(ctx, v.now)
+	keys, err := v.app.keys.kickstart.at(ctx, v.now)
 	if err != nil {
 		return "", err
 	}
@@ -106,7 +106,7 @@ func (v *visitRequest) jwks() {
 		v.keySet([]byte(`{"keys":[]}`))
 		return
 	}
-	keys, err := v.app.keys.kickstartKeys(v.r.Context(), v.now)
+	keys, err := v.app.keys.kickstart.at(v.r.Context(), v.now)
 	if err != nil {
 		v.log(zapcore.ErrorLevel, "reading the kickstart keys", zap.Error(err))
 		v.problemAfter(page.ProblemInternal, 10*time.Second)

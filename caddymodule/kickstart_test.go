@@ -157,3 +157,40 @@ func TestCookieTransplant(t *testing.T) {
 		t.Error("a session opened as a page token")
 	}
 }
+
+// The key that signs links is replaced by itself. Partners know the new one before it signs, and the old one while its tokens
+// live; a node that did not rotate hears of it. TM-093, TM-151.
+func TestKickstartKeysRotate(t *testing.T) {
+	app, _, _ := partnerGate(t)
+	at := func(keys *kickstartKeys, now time.Time) *idvredirect.KeySet {
+		t.Helper()
+		set, err := keys.at(t.Context(), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	other := &kickstartKeys{storage: app.keys.kickstart.storage}
+	first := at(&app.keys.kickstart, testNow).Signing(testNow).KeyID()
+	if got := at(other, testNow).Signing(testNow).KeyID(); got != first {
+		t.Errorf("another node signs with %s, want %s", got, first)
+	}
+	due := testNow.Add(kickstartRotation)
+	if got := at(&app.keys.kickstart, due).Signing(due).KeyID(); got != first {
+		t.Error("the new key signs before partners can know it")
+	}
+	published, err := idvredirect.ParseJWKS(at(&app.keys.kickstart, due).JWKS(due))
+	if err != nil || len(published) != 2 {
+		t.Errorf("%d keys are published (%v), want the old and the new one", len(published), err)
+	}
+	later := due.Add(2 * time.Hour)
+	second := at(other, later).Signing(later).KeyID()
+	if second == first || second != at(&app.keys.kickstart, later).Signing(later).KeyID() {
+		t.Error("the nodes do not sign with the new key alike")
+	}
+	app.keys.kickstart.storage = &readOnlyStorage{Storage: app.keys.kickstart.storage}
+	again := later.Add(kickstartRotation)
+	if got := at(&app.keys.kickstart, again).Signing(again).KeyID(); got != second {
+		t.Error("a storage that cannot be written to stops the signing")
+	}
+}

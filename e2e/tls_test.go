@@ -65,12 +65,12 @@ func (w *world) certificateFiles() (certificate, key string) {
 	return w.file("site.pem", chain), w.file("site.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
-// file writes a file into the home and returns its path.
+// file writes a file into the home and returns its path, as a Caddyfile can name it.
 func (w *world) file(name string, content []byte) (path string) {
 	w.t.Helper()
 	path = filepath.Join(w.home, name)
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		w.t.Fatalf("writing a file: %v", err)
 	}
-	return path
+	return filepath.ToSlash(path)
 }

@@ -91,7 +91,7 @@ func (b *userBrowser) do(method, path string, form url.Values, header http.Heade
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	for name, value := range b.cookies {
-		r.AddCookie(&http.Cookie{Name: name, Value: value})
+		r.Header.Add("Cookie", name+"="+value)
 	}
 	w, u := serve(b.t, b.gate, r)
 	for _, cookie := range w.Result().Cookies() {

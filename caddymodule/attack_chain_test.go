@@ -3,8 +3,10 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,12 +21,13 @@ func chained(t testing.TB, r *http.Request, gates ...*Gate) (*httptest.ResponseR
 	t.Helper()
 	w, u := httptest.NewRecorder(), &upstream{}
 	var next caddyhttp.Handler = u
-	for i := len(gates) - 1; i >= 0; i-- {
-		inner, g := next, gates[i]
+	for _, g := range slices.Backward(gates) {
+		inner := next
 		next = caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return g.ServeHTTP(w, r, inner) })
 	}
 	if err := next.ServeHTTP(w, r); err != nil {
-		if handler, ok := err.(caddyhttp.HandlerError); ok {
+		var handler caddyhttp.HandlerError
+		if errors.As(err, &handler) {
 			w.Code = handler.StatusCode
 		}
 	}
@@ -260,7 +263,7 @@ func TestBindBehindAnotherGate(t *testing.T) {
 // the stronger one; the first gate must not hide the session from the second. TM-022, DESIGN §2.
 func TestSessionReachesTheSecondGate(t *testing.T) {
 	x := attack(t, "", `http://payroll.contoso.example {
-		verified_id
+		verified_id *
 		verified_id /admin/* {
 			max_age 5m
 		}

@@ -98,12 +98,8 @@ func TestReloadWithOtherLimitsForgetsNoLogout(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	deadline := time.Now().Add(time.Second)
-	for !after.store.revoked.hit(verifier.RevokeSession, held.ID, held.Created) {
-		if time.Now().After(deadline) {
-			t.Fatal("the new config does not know that the session was ended")
-		}
-		time.Sleep(10 * time.Millisecond)
+	if !after.store.revoked.hit(verifier.RevokeSession, held.ID, held.Created) {
+		t.Error("the new config does not know that the session was ended")
 	}
 }
 

@@ -124,7 +124,11 @@ func attack(t testing.TB, options, sites string) *wireTarget {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out.app = loaded.(*App)
+	app, ok := loaded.(*App)
+	if !ok {
+		t.Fatalf("the app is a %T", loaded)
+	}
+	out.app = app
 	setNow(testNow)
 	out.app.now = clockNow
 	out.app.limiter = newLimiter(out.app.Limits)
@@ -138,7 +142,11 @@ func attack(t testing.TB, options, sites string) *wireTarget {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, server := range loadedHTTP.(*caddyhttp.App).Servers {
+	httpApp, ok := loadedHTTP.(*caddyhttp.App)
+	if !ok {
+		t.Fatalf("the http app is a %T", loadedHTTP)
+	}
+	for _, server := range httpApp.Servers {
 		out.server = server
 		for _, listen := range server.Listen {
 			if strings.HasSuffix(listen, ":80") {
@@ -160,13 +168,17 @@ func wireJSON(value map[string]string) []byte {
 
 func serveOnLoopback(t testing.TB, handler http.Handler) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	go server.Serve(listener) //nolint:errcheck // ends with the test
-	t.Cleanup(func() { server.Close() })
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return listener.Addr().String()
 }
 
@@ -200,7 +212,7 @@ type wireAnswer struct {
 // raw sends bytes as they are and reads every answer until the server closes or falls silent.
 func (x *wireTarget) raw(t testing.TB, bytes string) []wireAnswer {
 	t.Helper()
-	conn, err := net.Dial("tcp", x.address)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", x.address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,11 +226,14 @@ func (x *wireTarget) raw(t testing.TB, bytes string) []wireAnswer {
 	var out []wireAnswer
 	reader := bufio.NewReader(conn)
 	for {
-		response, err := http.ReadResponse(reader, nil)
+		response, err := http.ReadResponse(reader, nil) //nolint:bodyclose // the connection is closed as a whole
 		if err != nil {
 			return out
 		}
-		body, _ := io.ReadAll(response.Body) //nolint:errcheck // what came is looked at
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Logf("an answer ended early: %v", err)
+		}
 		out = append(out, wireAnswer{response.StatusCode, response.Header, string(body)})
 	}
 }

@@ -19,7 +19,8 @@ import (
 func (x *wireTarget) frames(t *testing.T, fields [][2]string, body string, trailers [][2]string) string {
 	t.Helper()
 	server, _ := x.secure(t)
-	conn, err := tls.Dial("tcp", server.Listener.Addr().String(), &tls.Config{NextProtos: []string{"h2"}, InsecureSkipVerify: true}) //nolint:gosec // a server of this test
+	dialer := &tls.Dialer{Config: &tls.Config{NextProtos: []string{"h2"}, InsecureSkipVerify: true}} //nolint:gosec // a server of this test
+	conn, err := dialer.DialContext(t.Context(), "tcp", server.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -199,7 +199,7 @@ func TestCallbackBehindAnotherLogin(t *testing.T) {
 		}
 		return answers[0]
 	}
-	asks := func(a wireAnswer) bool { return strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Basic") }
+	asks := func(a wireAnswer) bool { return strings.HasPrefix(a.header.Get("Www-Authenticate"), "Basic") }
 	if a := send("POST", "/.verified-id/callback", "Authorization: Bearer x.y", "Content-Type: application/json"); asks(a) || a.status != http.StatusUnauthorized {
 		t.Errorf("callback: %+v", a)
 	}

@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -131,10 +132,7 @@ func TestLogoutIsNotUndone(t *testing.T) {
 	wait, _ := b.open("/.verified-id/wait?t=" + id)
 	form := url.Values{"token": {tokenIn(t, wait.Body.String())}, "t": {id}}
 	b.post("/.verified-id/finish", form)
-	before := map[string]string{}
-	for name, value := range b.cookies {
-		before[name] = value
-	}
+	before := maps.Clone(b.cookies)
 	setNow(testNow.Add(10 * time.Second))
 	b.post("/.verified-id/logout", url.Values{})
 	request, state, key := s.last(t)
@@ -158,7 +156,7 @@ func TestParallelFinishes(t *testing.T) {
 		go func() {
 			r := request("POST", testOrigin+"/.verified-id/finish", http.Header{"Sec-Fetch-Site": {"same-origin"}, "Content-Type": {"application/x-www-form-urlencoded"}})
 			r.Body = readCloser{strings.NewReader(form)}
-			r.AddCookie(&http.Cookie{Name: g.site.binding.Name, Value: b.cookies[g.site.binding.Name]})
+			r.Header.Set("Cookie", g.site.binding.Name+"="+b.cookies[g.site.binding.Name])
 			w := httptest.NewRecorder()
 			g.serveEndpoint(w, r, "/finish")
 			for _, cookie := range w.Result().Cookies() {

@@ -184,7 +184,9 @@ func TestForgedTrailersOverHTTP2(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		response.Body.Close()
+		if err := response.Body.Close(); err != nil {
+			t.Error(err)
+		}
 		if response.ProtoMajor != 2 {
 			t.Fatalf("HTTP/%d", response.ProtoMajor)
 		}
@@ -204,7 +206,7 @@ func TestUpgradeToAnotherHTTP(t *testing.T) {
 		x.raw(t, wireLines("GET /a HTTP/1.1", "Host: payroll.contoso.example", "Cookie: "+cookie, "Upgrade: "+protocol,
 			"Connection: Upgrade, HTTP2-Settings, close", "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA"))
 		for _, r := range x.behind.take() {
-			if r.header.Get("Upgrade") != "" || r.header.Get("Http2-Settings") != "" {
+			if r.header.Get("Upgrade") != "" || r.header.Get("HTTP2-Settings") != "" {
 				t.Errorf("Upgrade: %q: the app got Upgrade %q", protocol, r.header.Get("Upgrade"))
 			}
 		}

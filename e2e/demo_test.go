@@ -70,7 +70,7 @@ func copyFolder(t *testing.T, from, to string, words *strings.Replacer) {
 		if entry.IsDir() {
 			return os.MkdirAll(filepath.Join(to, relative), 0o700)
 		}
-		content, err := os.ReadFile(path) //nolint:gosec // nobody swaps files of the checkout
+		content, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}

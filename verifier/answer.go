@@ -102,9 +102,7 @@ func (c *Client) checkDeepLink(link string) error {
 	if !strings.HasPrefix(link, deepLinkScheme) || len(link) > maxDeepLinkBytes {
 		return badAnswer("link is not %s or too long", deepLinkScheme)
 	}
-	if strings.ContainsFunc(link, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"'<>\\^`{|}", r)
-	}) {
+	if strings.ContainsFunc(link, notInURL) {
 		return badAnswer("link holds a character that no URL has")
 	}
 	parsed, err := url.Parse(link)
@@ -121,11 +119,15 @@ func (c *Client) checkDeepLink(link string) error {
 		}
 	}
 	target, err := url.Parse(query.Get("request_uri"))
-	if err != nil || target.Scheme != c.service.Scheme || !strings.EqualFold(target.Host, c.service.Host) || target.User != nil {
+	// Decoded, it may hold what the link may not, such as a letter that only resembles one of the host.
+	if err != nil || strings.ContainsFunc(query.Get("request_uri"), notInURL) || target.Scheme != c.service.Scheme || !strings.EqualFold(target.Host, c.service.Host) || target.User != nil {
 		return badAnswer("request_uri is not at the configured service")
 	}
 	return nil
 }
+
+// notInURL says whether a character has no place in a URL as it is (RFC 3986, section 2).
+func notInURL(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"'<>\\^`{|}", r) }
 
 func badAnswer(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrBadAnswer}, args...)...)

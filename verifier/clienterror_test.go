@@ -318,6 +318,7 @@ func FuzzServiceAnswer(f *testing.F) {
 		"openid-vc://?request_uri=" + service + "/x", "openid-vc://?request_uri=" + service + "@evil.example", "openid-vc://h?request_uri=" + service,
 		"openid-vc:///?request_uri=" + service + "&request_uri=x", "openid-vc://?request_uri=" + service + ":443/", "openid-vc://?request_uri=https:" + service,
 		"openid-vc://?request_uri=" + service + "%00", "openid-vc://?request_uri=%68ttps://verifiedid.did.msidentity.com", "javascript:openid-vc://",
+		"openid-vc://?request_uri=https://VERIFIEDID.did.msidentity.com/x", "openid-vc://?request_uri=https://verifiedid.did.m%C5%BFidentity.com/x",
 	} {
 		f.Add(201, fmt.Appendf(nil, `{"requestId":"r","url":%q,"expiry":1768471500}`, link), "")
 	}
@@ -325,7 +326,7 @@ func FuzzServiceAnswer(f *testing.F) {
 		got, err := client.CheckAnswer(status, body)
 		if err == nil {
 			if status != 201 || !strings.HasPrefix(got.DeepLink, "openid-vc://") || strings.ContainsAny(got.DeepLink, "\"'<> \n\\") ||
-				!strings.Contains(got.DeepLink, "verifiedid.did.msidentity.com") || got.RequestID == "" {
+				!strings.Contains(strings.ToLower(got.DeepLink), "verifiedid.did.msidentity.com") || got.RequestID == "" {
 				t.Fatalf("accepted %+v", got)
 			}
 		} else if !errors.Is(err, verifier.ErrBadAnswer) {

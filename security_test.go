@@ -4,7 +4,6 @@ package verifiedid_test
 
 import (
 	"bytes"
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -13,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -67,7 +67,7 @@ func properties(t *testing.T) []property {
 			continue
 		}
 		p := property{holds: found[2]}
-		if _, err := fmt.Sscanf(found[1], "%d", &p.number); err != nil {
+		if p.number, err = strconv.Atoi(found[1]); err != nil {
 			t.Fatalf("%s:%d: %v", securityDoc, i+1, err)
 		}
 		for _, name := range testPattern.FindAllStringSubmatch(found[3], -1) {
@@ -111,12 +111,13 @@ func TestEveryPropertyIsAccountedFor(t *testing.T) {
 	}
 }
 
-// A test is renamed or deleted, and the table goes on naming it. Every function it names is there, as a test that go test
-// runs.
+// A test is renamed or deleted, and the table goes on naming it; or it is about something else. Every function it names is
+// there, as a test that go test runs, and one at least of each property that holds names the property's number.
 func TestNamedTestsExist(t *testing.T) {
 	t.Parallel()
-	known := map[string]map[string]bool{}
+	known := map[string]map[string][]int{}
 	for _, p := range properties(t) {
+		speaks := len(p.tests) == 0 || p.missing
 		for _, name := range p.tests {
 			folder, function := ".", name
 			if i := strings.LastIndexByte(name, '.'); i >= 0 {
@@ -125,33 +126,72 @@ func TestNamedTestsExist(t *testing.T) {
 			if known[folder] == nil {
 				known[folder] = testsIn(t, folder)
 			}
-			if !known[folder][function] {
+			about, there := known[folder][function]
+			if !there {
 				t.Errorf("TM-%03d: package %s has no %s", p.number, folder, function)
 			}
+			speaks = speaks || slices.Contains(about, p.number)
+		}
+		if !speaks {
+			t.Errorf("TM-%03d: none of %q names it", p.number, p.tests)
 		}
 	}
 }
 
-// testsIn are the test and fuzz functions of a folder.
-func testsIn(t *testing.T, folder string) map[string]bool {
+// testsIn are the test and fuzz functions of a folder, with the properties that each names.
+func testsIn(t *testing.T, folder string) map[string][]int {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(filepath.FromSlash(folder), "*_test.go"))
 	if err != nil || len(files) == 0 {
 		t.Errorf("package %s has no tests (%v)", folder, err)
 	}
-	found := map[string]bool{}
+	found := map[string][]int{}
 	for _, file := range files {
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatalf("reading: %v", err)
+		}
+		set := token.NewFileSet()
+		parsed, err := parser.ParseFile(set, file, content, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatalf("parsing %s: %v", file, err)
 		}
 		for _, declaration := range parsed.Decls {
-			if function, ok := declaration.(*ast.FuncDecl); ok && isTest(function) {
-				found[function.Name.Name] = true
+			function, ok := declaration.(*ast.FuncDecl)
+			if !ok || !isTest(function) {
+				continue
 			}
+			from := function.Pos()
+			if function.Doc != nil {
+				from = function.Doc.Pos()
+			}
+			found[function.Name.Name] = numbersIn(content[set.Position(from).Offset:set.Position(function.End()).Offset])
 		}
 	}
 	return found
+}
+
+var numberPattern = regexp.MustCompile(`TM-([0-9]{3})(?: to TM-([0-9]{3}))?`)
+
+// numbersIn are the properties that a text names, one by one or from one to another.
+func numbersIn(text []byte) []int {
+	numbers := []int{}
+	for _, found := range numberPattern.FindAllSubmatch(text, -1) {
+		first, err := strconv.Atoi(string(found[1]))
+		if err != nil {
+			continue
+		}
+		last := first
+		if len(found[2]) > 0 {
+			if last, err = strconv.Atoi(string(found[2])); err != nil {
+				continue
+			}
+		}
+		for n := first; n <= last; n++ {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers
 }
 
 // isTest says whether go test runs the function: its only parameter is a *testing.T or *testing.F, and it has no receiver.

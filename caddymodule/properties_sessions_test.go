@@ -178,6 +178,57 @@ func TestPlainSiteGetsNoCookies(t *testing.T) {
 	}
 }
 
+// Money moves on one route of a site. Who verified ten minutes ago is in everywhere else, and asked once more there; what he
+// presents then opens both. TM-158.
+func TestRouteAsksForAFresherPresentation(t *testing.T) {
+	app, ctx := loadApp(t, testApp(""))
+	all, bank := loadGate(t, ctx, mailGate), loadGate(t, ctx, "verified_id {\n max_age 5m\n}")
+	s := newService(t, app)
+	b := newBrowser(t, all)
+	enter := func(g *Gate) {
+		t.Helper()
+		b.gate = g
+		id := b.begin("/")
+		requestID, state, key := s.last(t)
+		callback(t, g, key, verified(requestID, state))
+		b.finish(id)
+	}
+	at := func(g *Gate) int {
+		t.Helper()
+		b.gate = g
+		_, u := b.open("/")
+		return u.hits
+	}
+	enter(all)
+	if at(all) != 1 || at(bank) != 1 {
+		t.Fatal("a fresh presentation does not open both")
+	}
+	setNow(testNow.Add(5*time.Minute + time.Second))
+	if at(all) != 1 || at(bank) != 0 {
+		t.Error("after five minutes: want the rest of the site and not the bank")
+	}
+	enter(bank)
+	if at(all) != 1 || at(bank) != 1 {
+		t.Error("after verifying once more: want both")
+	}
+}
+
+// There is no list of other sites that a visitor may be sent on to, and so nothing to be got into it by a name that ends like
+// a listed one: our own origin written out, a partner's and a look-alike's all become the front page. TM-085.
+func TestOtherOriginsAreNoDestination(t *testing.T) {
+	for _, target := range []string{
+		testOrigin + "/payroll", "https://idv.example/", "https://evilpayroll.contoso.example/", testOrigin + ".evil.example/", "//payroll.contoso.example/payroll",
+		"https:payroll.contoso.example", "https:/payroll", "payroll.contoso.example/payroll",
+	} {
+		r := request("GET", testOrigin+"/", pageLoad)
+		r.URL = &url.URL{Opaque: target}
+		original := *r
+		if got := returnTo(withOriginal(r, original)); got != "/" {
+			t.Errorf("a visitor of %q is sent on to %q, want /", target, got)
+		}
+	}
+}
+
 // A code that has run out is replaced when the visitor asks for it, and not for ever: who asks a fourth time begins anew.
 // TM-038.
 func TestCodesOfAVisitAreBounded(t *testing.T) {

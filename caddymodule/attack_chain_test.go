@@ -26,8 +26,7 @@ func chained(t testing.TB, r *http.Request, gates ...*Gate) (*httptest.ResponseR
 		next = caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return g.ServeHTTP(w, r, inner) })
 	}
 	if err := next.ServeHTTP(w, r); err != nil {
-		var handler caddyhttp.HandlerError
-		if errors.As(err, &handler) {
+		if handler, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
 			w.Code = handler.StatusCode
 		}
 	}

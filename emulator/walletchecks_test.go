@@ -101,6 +101,9 @@ func TestPatterns(t *testing.T) {
 	if got := textsOf(`did:.*`); len(got) != 1 || got[0] != `did:.*` {
 		t.Errorf("textsOf() of a foreign pattern = %q, want it unchanged", got)
 	}
+	if (constraint{claim: "x", values: []string{""}}).met(map[string]string{"y": ""}) {
+		t.Error("a claim that is missing meets a constraint for the empty text")
+	}
 	field := descriptorField{Path: []string{subjectPath + "x"}, Filter: &fieldFilter{Type: "string", Pattern: "("}}
 	if field.fits(Card{Claims: map[string]string{"x": "("}}) {
 		t.Error("a pattern that is none fits")

@@ -9,4 +9,10 @@
 //			return newMyStore(t, now, maxPending, maxPerClient)
 //		})
 //	}
+//
+// A relying party is tested against a running emulator of the Request Service, with real signatures:
+//
+//	server := verifiertest.NewServer(t)
+//	client := server.Client()
+//	// … client.CreatePresentationRequest, then server.Share(link, emulator.ShareOptions{FaceScore: 93})
 package verifiertest

@@ -42,7 +42,8 @@ test: prepare lint fuzz-burst go-test ## everything: set-up, linters, a fuzz bur
 .PHONY: go-test
 go-test:
 	@echo "== go test -race ./..."
-	@$(GO) test -race -timeout 20m ./...
+	@# -count=1: some tests start the go command, and the cache does not see what that reads.
+	@$(GO) test -race -count=1 -timeout 20m ./...
 
 .PHONY: prepare
 prepare: ## install what the tests need and is missing (Debian packages; root or sudo)

@@ -238,7 +238,7 @@ func TestPartOfTheSiteSpelledOtherwise(t *testing.T) {
 	for _, path := range []string{
 		"/admin/x", "//admin/x", "/./admin/x", "/ADMIN/x", "/a/../admin/x", "/a/%2e%2e/admin/x", "/%61dmin/x", "/a%2f..%2fadmin/x",
 		"/a/..;/admin/x", "/a/..;v=1/admin/x", "/admin;v=1/x", "/;v=1/admin/x", `/a\..\admin/x`, `/admin\x`, "/admin%5cx", "/a/..%5cadmin%5cx",
-		"/%2561dmin/x", "/a/.%252e/admin/x",
+		"/%2561dmin/x", "/a/.%252e/admin/x", "/admin/../a", "/admin/%2e%2e/a", "/admin/.%2E/a", "/admin/..", "/admin/x/../../a",
 	} {
 		x.raw(t, wireLines("GET "+path+" HTTP/1.1", "Host: payroll.contoso.example", "Connection: close"))
 		if seen := x.behind.take(); len(seen) != 0 {

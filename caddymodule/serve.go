@@ -222,11 +222,16 @@ func (g *Gate) listsPublic(path string) bool {
 }
 
 // ambiguousPath is one in which Caddy's matchers and some app may read different paths: with parameters, backslashes, encoded
-// separators, a second encoding, or no slash at its beginning.
+// separators, a second encoding, dot segments (the matchers resolve them, the proxy does not), or no slash at its beginning.
 func ambiguousPath(u *url.URL) bool {
 	path := u.EscapedPath()
 	if !strings.HasPrefix(path, "/") {
 		return true
+	}
+	for segment := range strings.SplitSeq(u.Path, "/") {
+		if segment == "." || segment == ".." {
+			return true
+		}
 	}
 	lower := strings.ToLower(path)
 	for _, odd := range []string{";", `\`, "%5c", "%2f", "%25", "%3b", "%00", "#", "%23"} {

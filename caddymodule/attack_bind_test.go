@@ -142,15 +142,74 @@ func TestUserIsSwitchedBetweenStartAndFinish(t *testing.T) {
 	}
 }
 
-// Nobody is logged in, so bind has nothing to compare with: nothing is started, whatever the form says. TM-041, TM-053.
+// Nobody is logged in, so bind has nothing to compare with: nothing is started, whatever the form says and whoever was logged in
+// when its page was made. The start page says so in place of a button. TM-041, TM-053.
 func TestBindWithoutUserStartsNothing(t *testing.T) {
 	app, ctx := loadApp(t, testApp(""))
 	g := loadGate(t, ctx, "verified_id {\n bind mail {http.auth.user.id}\n}")
 	s := newService(t, app)
-	b := newBrowser(t, g)
+	b := asUser(t, g, "ana@contoso.example")
 	start, _ := b.open("/.verified-id/start")
-	w := b.post("/.verified-id/request", url.Values{"token": {tokenIn(t, start.Body.String())}, "credential": {"employee"}, "mail": {"ana@contoso.example"}})
-	if w.Code != http.StatusForbidden || s.calls() != 0 {
-		t.Errorf("status %d with %d calls, want 403 and none", w.Code, s.calls())
+	token := tokenIn(t, start.Body.String())
+	for name, user := range map[string]string{
+		"nobody": "", "a blank": " ", "a no-break space": "\u00a0", "a tab": "\t", "too long": strings.Repeat("a", maxBound+1),
+		"12 KiB": strings.Repeat("a", 12<<10), "not UTF-8": "ana\xff@contoso.example", "a line break": "ana@contoso.example\r\n",
+		"a zero": "ana@contoso.example\x00",
+	} {
+		b.user = user
+		if w, _ := b.open("/.verified-id/start"); w.Code != http.StatusForbidden || tokenField.MatchString(w.Body.String()) {
+			t.Errorf("%s: start page with status %d, want 403 and no form", name, w.Code)
+		}
+		form := url.Values{"token": {token}, "credential": {"employee"}, "mail": {"ana@contoso.example"}}
+		if w := b.post("/.verified-id/request", form); w.Code != http.StatusForbidden || s.calls() != 0 {
+			t.Errorf("%s: status %d with %d calls, want 403 and none", name, w.Code, s.calls())
+		}
+	}
+}
+
+// Whoever can choose their name at the other login chooses one that some decoder, folder or list reader takes for another
+// person's. None of them is Ana. TM-041.
+func TestBoundValueIsTakenAsItIs(t *testing.T) {
+	x := attack(t, "", "http://payroll.contoso.example {\nverified_id {\nbind mail {http.request.header.Remote-Email}\n}\nreverse_proxy {app}\n}")
+	g := x.gate(t, nil)
+	_, cookie := sessionOf(g, presentation(g, verifier.Claim{Name: "mail", Value: "ana@contoso.example"}))
+	for passes, values := range map[bool][]string{
+		true: {"ana@contoso.example", "  ana@contoso.example\t"}, // HTTP itself takes the blanks away
+		false: {
+			"", "ana%40contoso.example", "ANA@contoso.example", "ana@contoso.example,boss@contoso.example", "\u0430na@contoso.example",
+			"ana@contoso\u3002example", `"ana@contoso.example"`, "ana@contoso.example;", "ana@contoso.example\u200b", "{env.HOME}", "*",
+			"ana@contoso.example\r\nRemote-Email: boss@contoso.example",
+		},
+	} {
+		for _, value := range values {
+			x.raw(t, wireLines("GET / HTTP/1.1", "Host: payroll.contoso.example", "Cookie: "+cookie, "Remote-Email: "+value, "Connection: close"))
+			if seen := x.behind.take(); (len(seen) == 1) != passes {
+				t.Errorf("%q: %d requests reached the app, want passing %v", value, len(seen), passes)
+			}
+		}
+	}
+}
+
+// The card of the person who is signed in is wanted, and another person's is shown: the refusal is named as such, for the page
+// and for whoever watches. TM-041.
+func TestAnotherPersonsCardIsNamed(t *testing.T) {
+	app, ctx := loadApp(t, testApp(""))
+	g := loadGate(t, ctx, "verified_id {\n bind mail {http.auth.user.id}\n}")
+	s := newService(t, app)
+	b := asUser(t, g, "mallory@contoso.example")
+	start, _ := b.open("/.verified-id/start")
+	w := b.post("/.verified-id/request", url.Values{"token": {tokenIn(t, start.Body.String())}, "credential": {"employee"}})
+	at, err := url.Parse(w.Header().Get("Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, state, key := s.last(t)
+	callback(t, g, key, verified(request, state))
+	if got, err := app.store.Get(t.Context(), at.Query().Get("t")); err != nil || got.Reason != bindMismatch {
+		t.Errorf("refused for %q (%v), want %q", got.Reason, err, bindMismatch)
+	}
+	wait, _ := b.open(w.Header().Get("Location"))
+	if body := wait.Body.String(); !strings.Contains(body, "belongs to another person") || strings.Contains(body, "ana@") || strings.Contains(body, "mallory@") {
+		t.Errorf("the page says\n%s", body)
 	}
 }

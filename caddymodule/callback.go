@@ -183,6 +183,9 @@ func (v *visitRequest) judge(t verifier.Transaction, got verifier.Callback) (fun
 	var refusal *verifier.Refusal
 	switch {
 	case errors.As(err, &refusal):
+		if gate := v.app.gates.get(t.Gate); gate.Bind != nil && refusal.Claim == gate.Bind.Claim {
+			refusal.Reason = bindMismatch
+		}
 		return func(t *verifier.Transaction) error { return t.Refuse(refusal.Reason, v.now) }, string(refusal.Reason)
 	case err != nil:
 		return func(t *verifier.Transaction) error { return t.Refuse(verifier.ReasonMalformed, v.now) }, string(verifier.ReasonMalformed)
@@ -193,9 +196,6 @@ func (v *visitRequest) judge(t verifier.Transaction, got verifier.Callback) (fun
 	presented.CrossDevice = t.CrossDevice
 	return func(t *verifier.Transaction) error { return t.Verified(presented, got.Digest, v.now) }, "verified"
 }
-
-// holderLimited: this holder has presented more often than a person does (TM-121).
-const holderLimited verifier.Reason = "holder_limited"
 
 // stillDemanded says whether the gate of a transaction exists and demands today what it demanded then.
 func (a *App) stillDemanded(t *verifier.Transaction) bool {

@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"errors"
+	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-verified-id/caddy-verified-id/internal/page"
 	"github.com/caddy-verified-id/caddy-verified-id/internal/returnpath"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
@@ -38,20 +40,25 @@ const problemType = "urn:caddy-verified-id:verification-required"
 
 // challenge answers a request that may not pass: a page load goes to the start page, all else gets 401 and where to start.
 // It reads no body and asks nobody. Nothing runs after it (TM-113, TM-114).
-func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, refusal verifier.Reason, dead bool) error {
+func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, refusal verifier.Reason) error {
 	header := w.Header()
 	lockDown(header)
 	header.Add("Vary", "Cookie")
-	page := isPageLoad(r)
-	if dead && page { // a script may still ask with the old cookie while the visitor gets a new one
+	load := isPageLoad(r)
+	// A dead cookie goes (TM-034); but a script may still ask with it while the visitor gets a new one.
+	if dead := refusal == sessionExpired || refusal == sessionRevoked; dead && load {
 		g.site.session.Clear(header)
 	}
 	if c := g.logger.Check(zapcore.DebugLevel, "challenge"); c != nil {
 		c.Write(reasonField(refusal))
 	}
-	if page {
+	if load {
 		header.Set("Location", g.startURL(returnTo(r), refusal))
 		w.WriteHeader(http.StatusSeeOther)
+		return nil
+	}
+	if isForm(r) {
+		g.explainForm(w, r, refusal)
 		return nil
 	}
 	body, err := json.Marshal(problem{
@@ -68,6 +75,41 @@ func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, refusal verifie
 		_, err = w.Write(body)
 	}
 	return err
+}
+
+// explainForm answers a form that a person has sent with a page for people: what they sent is kept nowhere and not passed on,
+// and the way leads back to the page with the form.
+func (g *Gate) explainForm(w http.ResponseWriter, r *http.Request, refusal verifier.Reason) {
+	v := &visitRequest{site: g.site, gate: g, logger: g.logger, w: w, r: r, now: g.app.now(), vector: newVector()}
+	meta := v.meta()
+	meta.StartPath = g.startURL(g.formPage(r), refusal)
+	g.app.pages.Problem(w, page.Problem{Meta: meta, Kind: page.ProblemNotSent})
+}
+
+// formPage is the page of this site from which a form came, if the browser says so, or else the site's first page.
+func (g *Gate) formPage(r *http.Request) string {
+	from, ours := strings.CutPrefix(r.Header.Get("Referer"), g.site.origin.url)
+	if !ours || !strings.HasPrefix(from, "/") {
+		return "/"
+	}
+	path, _ := returnpath.Check(from)
+	if returnpath.Own(path, basePath) {
+		return "/"
+	}
+	return path
+}
+
+// isForm says whether a person has sent a form and is looking at the answer.
+func isForm(r *http.Request) bool {
+	if r.Method != http.MethodPost || r.Header.Get("X-Requested-With") != "" {
+		return false
+	}
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
+	}
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	form := mediaType == "application/x-www-form-urlencoded" || mediaType == "multipart/form-data"
+	return err == nil && form && strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
 // lockDown sets what every answer of ours has that is no page: it is kept nowhere, framed nowhere, and no other site can use

@@ -118,6 +118,7 @@ func TestWrongJSONDoesNotLoad(t *testing.T) {
 		"gate: which of two":       {func(app, _ object) { app["credentials"].(object)["guest"] = credential(app) }, []string{"several are defined"}}, //nolint:forcetypeassert // of our making
 		"gate: unknown matcher":    {func(_, gate object) { gate["match"] = []object{{"moon": "full"}} }, []string{"matcher", "moon"}},
 		"gate: negative age":       {func(_, gate object) { gate["max_age"] = -1 }, []string{"max_age", "negative"}},
+		"gate: short age":          {func(_, gate object) { gate["max_age"] = "29s" }, []string{"max_age", "29s", "at least 30s"}},
 		"gate: threshold":          {func(_, gate object) { gate["face_check"] = 49 }, []string{"face_check", "50 to 100"}},
 		"gate: threshold below 0":  {func(_, gate object) { gate["face_check"] = -90 }, []string{"face_check", "50 to 100"}},
 		"gate: face check off": {func(app, gate object) {

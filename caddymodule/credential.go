@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"sort"
@@ -277,12 +278,29 @@ func (c *credential) requirement(threshold int, required []verifier.RequiredClai
 		r.FaceCheck = &face
 	}
 	r.RequiredClaims = required
+	r.Constraints = slices.Clone(r.Constraints)
+	for _, rule := range required {
+		if inWallet(rule.Values) {
+			r.Constraints = append(r.Constraints, verifier.Constraint{ClaimName: rule.Claim, Values: rule.Values})
+		}
+	}
 	r.Keep = make([]string, 0, len(c.keep))
 	for claim := range c.keep {
 		r.Keep = append(r.Keep, claim)
 	}
 	sort.Strings(r.Keep)
 	return r
+}
+
+// inWallet says whether the wallet can look for a claim with one of the values, so that of several cards it offers the right
+// one, and no face is checked for a card that cannot do. Wallets compare texts: a claim that is a number or a truth value in the
+// card would never be found, although we would take it.
+func inWallet(values []string) bool {
+	return !slices.ContainsFunc(values, func(value string) bool {
+		var literal any
+		err := json.Unmarshal([]byte(value), &literal)
+		return err == nil
+	})
 }
 
 // weakenings names the options that weaken this credential.

@@ -53,13 +53,15 @@ type Gate struct {
 	// do not depend on it.
 	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
 
-	// How old the presentation may be on this route; older ones lead to a step-up. Default: as old as the session.
+	// How old the presentation may be on this route, at least 30s; older ones lead to a step-up. Default: as old as the
+	// session.
 	MaxAge caddy.Duration `json:"max_age,omitempty"`
 
 	// Face Check score needed on this route, 50 to 100, if higher than the credential's own. Default: the credential's.
 	FaceCheck int `json:"face_check,omitempty"`
 
-	// Rules on claims, all of which must hold. Compared exactly.
+	// Rules on claims, all of which must hold. Compared exactly. They go to the wallet as well, so that of several cards it
+	// offers one that will do, unless a value reads as a number or a truth value: wallets find only texts.
 	Require []Rule `json:"require,omitempty"`
 
 	// Ties the presented claim to a value of the request.
@@ -234,11 +236,10 @@ func (g *Gate) rules() ([]verifier.RequiredClaim, error) {
 
 // requirement freezes what a transaction of this gate asks for. bound is the value of this request that bind compares.
 func (g *Gate) requirement(w want, bound string) verifier.Requirement {
-	required := slices.Clone(w.requirement.RequiredClaims)
-	r := w.credential.requirement(g.FaceCheck, required)
+	r := w.credential.requirement(g.FaceCheck, slices.Clone(w.requirement.RequiredClaims))
 	if g.Bind != nil {
-		r.RequiredClaims = append(required, verifier.RequiredClaim{Claim: g.Bind.Claim, Values: []string{bound}})
-		r.Constraints = append(slices.Clone(r.Constraints), verifier.Constraint{ClaimName: g.Bind.Claim, Values: []string{bound}})
+		r.RequiredClaims = append(r.RequiredClaims, verifier.RequiredClaim{Claim: g.Bind.Claim, Values: []string{bound}})
+		r.Constraints = append(r.Constraints, verifier.Constraint{ClaimName: g.Bind.Claim, Values: []string{bound}})
 	}
 	return r
 }

@@ -51,7 +51,10 @@ func TestScriptIsNotRedirected(t *testing.T) {
 	for name, r := range map[string]*http.Request{
 		"fetch":         request("GET", testOrigin+"/api", http.Header{"Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Dest": {"empty"}, "Accept": {"text/html"}}),
 		"iframe":        request("GET", testOrigin+"/x", http.Header{"Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"iframe"}}),
-		"post":          request("POST", testOrigin+"/x", pageLoad),
+		"post":          request("POST", testOrigin+"/x", http.Header{"Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Dest": {"empty"}, "Accept": {"text/html"}}),
+		"beacon":        request("POST", testOrigin+"/x", http.Header{"Sec-Fetch-Mode": {"no-cors"}, "Content-Type": {"application/x-www-form-urlencoded"}}),
+		"framed form":   request("POST", testOrigin+"/x", http.Header{"Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"iframe"}, "Accept": {"text/html"}}),
+		"put":           request("PUT", testOrigin+"/x", pageLoad),
 		"curl":          request("GET", testOrigin+"/x", http.Header{"Accept": {"*/*"}}),
 		"xhr":           request("GET", testOrigin+"/x", http.Header{"Accept": {"text/html"}, "X-Requested-With": {"XMLHttpRequest"}}),
 		"websocket":     request("GET", testOrigin+"/x", http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}),

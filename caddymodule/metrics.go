@@ -14,6 +14,7 @@ type metrics struct {
 	starts     *prometheus.CounterVec
 	callbacks  *prometheus.CounterVec
 	outcomes   *prometheus.CounterVec
+	reports    *prometheus.CounterVec
 	sessions   prometheus.Counter
 	kickstarts *prometheus.CounterVec
 }
@@ -26,7 +27,7 @@ func (a *App) provisionMetrics() error {
 		}, labels))
 	}
 	m := &metrics{}
-	var errs [5]error
+	var errs [6]error
 	m.starts, errs[0] = counter("starts_total", "Presentation requests that visitors asked for, by result.", "result")
 	m.callbacks, errs[1] = counter("callbacks_total", "Callbacks of the Request Service, by what became of them.", "status")
 	m.outcomes, errs[2] = counter("presentations_total", "Presentations by outcome: verified, or the reason of the refusal.", "outcome")
@@ -34,6 +35,7 @@ func (a *App) provisionMetrics() error {
 	m.sessions, errs[4] = registerOrExisting(registry, prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: "caddy", Subsystem: "verified_id", Name: "sessions_total", Help: "Sessions started.",
 	}))
+	m.reports, errs[5] = counter("report_only_total", "Requests that report_only let pass, by the reason for which they would have been refused.", "reason")
 	if err := errors.Join(errs[:]...); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}

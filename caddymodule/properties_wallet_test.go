@@ -178,8 +178,10 @@ func TestRelayedPresentationFitsNobodyElse(t *testing.T) {
 	}
 
 	calls := s.calls()
+	t.Setenv(account, "ana@contoso.example")
 	b := newBrowser(t, g)
 	start, _ := b.open(basePath + "/start")
+	t.Setenv(account, "")
 	w := b.post(basePath+"/request", url.Values{"token": {tokenIn(t, start.Body.String())}, "credential": {"employee"}})
 	if w.Code != http.StatusForbidden || s.calls() != calls {
 		t.Errorf("with nobody logged in: status %d after %d calls of the service, want 403 and none", w.Code, s.calls()-calls)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -91,8 +93,11 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request) (onward http.Respon
 	}
 
 	now := g.app.now()
-	held, cookie := g.openSession(r, now)
+	held, ended := g.openSession(r, now)
 	id, refusal := g.decide(r, held, now)
+	if held == nil {
+		refusal = ended
+	}
 	switch {
 	case refusal == "":
 		g.setHeaders(r.Header, id)
@@ -107,7 +112,7 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request) (onward http.Respon
 		g.passAnonymous(r)
 		return answer, nil
 	}
-	return nil, g.challenge(w, r, refusal, cookie == cookieInvalid)
+	return nil, g.challenge(w, r, refusal)
 }
 
 // passAnonymous lets a request on as nobody, whoever an outer gate let in (TM-007), and without headers in which some apps read
@@ -150,11 +155,8 @@ func (g *Gate) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	return err
 }
 
-// noSession is the refusal of a request that brings no session at all.
-const noSession verifier.Reason = "no_session"
-
-// decide asks the session whether it meets this gate now. Any one of the credentials will do; the refusal is the one of
-// the credential that came closest: one that was presented at all.
+// decide asks the session whether it meets this gate now. Any one of the credentials will do; the refusal is the one that is
+// nearest to passing.
 func (g *Gate) decide(r *http.Request, held *session.Session, now time.Time) (identity, verifier.Reason) {
 	if held == nil {
 		return identity{}, noSession
@@ -163,7 +165,7 @@ func (g *Gate) decide(r *http.Request, held *session.Session, now time.Time) (id
 	if !ok {
 		return identity{}, bindMissing
 	}
-	refusal := noSession
+	refusal := verifier.ReasonOtherCredential
 	for w := range g.wants {
 		for p := range held.Presentations {
 			presentation := &held.Presentations[p]
@@ -171,7 +173,7 @@ func (g *Gate) decide(r *http.Request, held *session.Session, now time.Time) (id
 				continue
 			}
 			reason := g.wants[w].requirement.Meets(presentation, time.Duration(g.MaxAge), now)
-			if reason == "" && g.Bind != nil {
+			if g.Bind != nil {
 				if value, has := presentation.Claim(g.Bind.Claim); !has || value != bound {
 					reason = bindMismatch
 				}
@@ -179,28 +181,25 @@ func (g *Gate) decide(r *http.Request, held *session.Session, now time.Time) (id
 			if reason == "" {
 				return identity{held, presentation}, ""
 			}
-			refusal = reason
+			refusal = nearer(refusal, reason)
 		}
 	}
 	return identity{}, refusal
 }
 
-const (
-	bindMissing  verifier.Reason = "bind_missing"  // nobody else has said who this is
-	bindMismatch verifier.Reason = "bind_mismatch" // the card is another person's
-)
-
 // maxBound is the longest value that bind compares, in bytes; a transaction keeps it, and the service is sent it.
 const maxBound = 512
 
-// bound is the value of this request that the presented claim must equal. Not ok: there is none.
+// bound is the value of this request that the presented claim must equal. Not ok: there is none, or one that is nobody's
+// name: blank, longer than maxBound, or with bytes that do not survive the way to the wallet and back.
 func (g *Gate) bound(r *http.Request) (string, bool) {
 	if g.Bind == nil {
 		return "", true
 	}
 	repl := replacerOf(r)
 	value, err := repl.ReplaceOrErr(g.Bind.Value, true, true) // {user}@contoso.com without a user is no value either
-	return value, err == nil && value != "" && len(value) <= maxBound
+	return value, err == nil && strings.TrimSpace(value) != "" && len(value) <= maxBound &&
+		utf8.ValidString(value) && !strings.ContainsFunc(value, unicode.IsControl)
 }
 
 // isPublic says whether the path is one that the operator left open. Only plainly spelled paths count, so that what we
@@ -266,7 +265,7 @@ func replacerOf(r *http.Request) *caddy.Replacer {
 
 // report tells, in report-only mode, who would have been refused.
 func (g *Gate) report(r *http.Request, refusal verifier.Reason) {
-	g.app.metrics.outcomes.WithLabelValues("report_only").Inc()
+	g.app.metrics.reports.WithLabelValues(string(refusal)).Inc()
 	repl := replacerOf(r)
 	repl.Set("http.verified_id.refusal", string(refusal))
 	if c := g.logger.Check(zapcore.InfoLevel, "would refuse"); c != nil {

@@ -12,39 +12,38 @@ import (
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
 
-// cookieState is what a request's session cookie turned out to be.
-type cookieState int
-
-const (
-	cookieNone    cookieState = iota
-	cookieInvalid             // there is one, and it opens nothing: it is cleared with the challenge (TM-034)
-	cookieValid
-)
-
 // openSession opens the session cookie and refuses one that has ended: by time, by idling or by revocation. It asks no
-// store: revocations come to this process by themselves.
-func (g *Gate) openSession(r *http.Request, now time.Time) (*session.Session, cookieState) {
+// store: revocations come to this process by themselves. Without a session it says why there is none.
+func (g *Gate) openSession(r *http.Request, now time.Time) (*session.Session, verifier.Reason) {
 	return g.site.openSession(r, now)
 }
 
-func (s *site) openSession(r *http.Request, now time.Time) (*session.Session, cookieState) {
+func (s *site) openSession(r *http.Request, now time.Time) (*session.Session, verifier.Reason) {
 	value, ok := session.FindCookie(cookiesOf(r), s.session.Name)
 	if !ok {
-		return nil, cookieNone
+		return nil, noSession
 	}
 	held, err := s.app.keys.sessions.OpenSession(value, s.sessionBinding)
-	if err != nil || s.ended(held, now) {
-		return nil, cookieInvalid
+	if err != nil {
+		return nil, sessionExpired // also after a change of keys; who has sealed it cannot be told any more
 	}
-	return held, cookieValid
+	if ended := s.ended(held, now); ended != "" {
+		return nil, ended
+	}
+	return held, ""
 }
 
-// ended says whether a session is over. The times are sealed in it; the cookie's own Max-Age is only cosmetic (TM-023).
-// A limit that was shortened since counts at once.
-func (s *site) ended(held *session.Session, now time.Time) bool {
+// ended says whether a session is over, and why. The times are sealed in it; the cookie's own Max-Age is only cosmetic
+// (TM-023). A limit that was shortened since counts at once.
+func (s *site) ended(held *session.Session, now time.Time) verifier.Reason {
 	settings := s.app.Session
-	return !held.Live(now, time.Duration(settings.Idle)) ||
-		!now.Before(held.Created.Add(time.Duration(settings.Lifetime))) || s.revoked(held)
+	switch {
+	case !held.Live(now, time.Duration(settings.Idle)), !now.Before(held.Created.Add(time.Duration(settings.Lifetime))):
+		return sessionExpired
+	case s.revoked(held):
+		return sessionRevoked
+	}
+	return ""
 }
 
 // clockSkew is how far other clocks may be off ours; our own times get none (TM-135).
@@ -77,7 +76,7 @@ func (g *Gate) renewal(held *session.Session, now time.Time) func(http.Header) {
 		return nil
 	}
 	return func(h http.Header) {
-		if g.site.ended(held, g.app.now()) { // while the app was answering
+		if g.site.ended(held, g.app.now()) != "" { // while the app was answering
 			return
 		}
 		held.Seen = now

@@ -25,7 +25,29 @@ func (v *visitRequest) start() {
 	if !ok || v.app.gates.get(token.Gate) == nil {
 		token = visit{Gate: v.gate.id, ReturnTo: "/", Made: v.now.UTC(), Reason: token.Reason}
 	}
+	if _, ok := v.app.gates.get(token.Gate).bound(v.r); !ok {
+		v.unbound(token)
+		return
+	}
 	v.startPage(token, false)
+}
+
+// unbound says that bind has nobody to compare the card with, so nothing can be started.
+func (v *visitRequest) unbound(token visit) {
+	v.log(zapcore.WarnLevel, "no verification started: bind has no value; let another login stand before verified_id, for /.verified-id/* too")
+	v.vector = token.Vector
+	if v.vector == "" {
+		v.vector = newVector()
+	}
+	meta := v.meta()
+	meta.StartPath = v.startPath(token)
+	v.app.pages.Problem(v.w, page.Problem{Meta: meta, Kind: page.ProblemUnbound})
+}
+
+// startPath leads to the start page with the visit as it was when it began.
+func (v *visitRequest) startPath(token visit) string {
+	token.Browser = "" // that is for forms
+	return basePath + "/start?v=" + url.QueryEscape(v.sealVisit(token))
 }
 
 // startPage shows the start page for a visit and gives the browser its binding secret.
@@ -41,8 +63,9 @@ func (v *visitRequest) startPage(token visit, fromPartner bool) {
 	}
 	token.Browser = shortHash(binding)
 	gate := v.app.gates.get(token.Gate)
+	limit, age := v.ages(gate)
 	p := page.Start{
-		Meta: v.meta(), Token: v.sealVisit(token), Choices: gate.choices(), Reason: token.Reason,
+		MaxAge: limit, Age: age, Meta: v.meta(), Token: v.sealVisit(token), Choices: gate.choices(), Reason: token.Reason,
 		SameDeviceOnly: v.app.Session.SameDeviceOnly, Destination: v.destination(token.ReturnTo),
 	}
 	if fromPartner {
@@ -67,22 +90,41 @@ func (s *site) shownHost() string {
 	return host
 }
 
+// ages are how old a presentation may be at this gate, and how old the newest one is that it would take. 0: no limit, or none.
+func (v *visitRequest) ages(gate *Gate) (limit, age time.Duration) {
+	held, _ := v.openSession(v.r, v.now)
+	if held == nil {
+		return 0, 0
+	}
+	var newest time.Time
+	for i := range held.Presentations {
+		p := &held.Presentations[i]
+		if _, ok := gate.want(p.Credential); ok && p.VerifiedAt.After(newest) {
+			newest = p.VerifiedAt
+		}
+	}
+	if newest.IsZero() {
+		return 0, 0
+	}
+	return time.Duration(gate.MaxAge), v.now.Sub(newest)
+}
+
 // choices are the credentials that satisfy this gate, as pages show them.
 func (g *Gate) choices() []page.Choice {
 	out := make([]page.Choice, 0, len(g.wants))
 	for _, w := range g.wants {
-		out = append(out, g.app.choice(w))
+		out = append(out, g.choice(w))
 	}
 	return out
 }
 
-func (a *App) choice(w want) page.Choice {
+func (g *Gate) choice(w want) page.Choice {
 	c := page.Choice{
 		Credential: w.credential.name, Name: w.credential.displayName, Purpose: w.requirement.Purpose,
-		FaceCheck: w.requirement.FaceCheck != nil,
+		FaceCheck: w.requirement.FaceCheck != nil, Particular: g.Bind != nil || len(w.requirement.Constraints) > 0,
 	}
 	for _, name := range w.credential.partners {
-		p := a.partners[name]
+		p := g.app.partners[name]
 		c.Partners = append(c.Partners, page.Partner{Name: name, DisplayName: p.displayName, Note: p.note})
 	}
 	return c
@@ -127,8 +169,7 @@ func (v *visitRequest) request() {
 	}
 	bound, ok := gate.bound(v.r)
 	if !ok {
-		v.log(zapcore.WarnLevel, "no verification started: bind has no value; let another login stand before verified_id")
-		v.problem(page.ProblemForbidden)
+		v.unbound(token)
 		return
 	}
 	codes := token.Codes

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -30,8 +31,14 @@ func (g *Gate) Validate() error {
 	return nil
 }
 
+// minMaxAge is the shortest max_age that a visitor can meet: the browser has to come back from the wallet within it.
+const minMaxAge = 30 * time.Second
+
 // check judges the gate's settings by themselves.
 func (g *Gate) check() error {
+	if age := time.Duration(g.MaxAge); age > 0 && age < minMaxAge {
+		return optionError("max_age", age.String(), "must be at least 30s, or visitors are asked again and again")
+	}
 	if g.Optional && g.ReportOnly {
 		return errors.New("optional and report_only contradict each other; remove one")
 	}

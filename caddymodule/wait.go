@@ -92,7 +92,7 @@ func (v *visitRequest) wait() {
 	var others []page.Choice
 	for _, w := range gate.wants {
 		if w.credential != current.credential {
-			others = append(others, v.app.choice(w))
+			others = append(others, gate.choice(w))
 		}
 	}
 	expiresIn := t.Expires.Sub(v.now)
@@ -105,7 +105,7 @@ func (v *visitRequest) wait() {
 		CanRenew: t.Renewals < maxCodes, Reason: string(t.Reason), Destination: v.destination(t.ReturnTo),
 	}
 	if current.credential != nil {
-		p.Choice = v.app.choice(current)
+		p.Choice = gate.choice(current)
 	}
 	p.StartPath = basePath + gate.startPath(t, v.now)
 	v.app.pages.Wait(v.w, p)

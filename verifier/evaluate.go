@@ -26,9 +26,9 @@ const Skew = time.Minute
 //  5. It has not expired, was not issued in the future, and is not older than the maximum age. Dates are RFC 3339; [Skew] is
 //     allowed. Absent dates pass, except the issuance date if there is a maximum age.
 //  6. If a Face Check is demanded, this very credential has a score, it is a number from 0 to 100, and it reaches the threshold.
-//  7. Every constraint holds. As in the wallet, case is ignored: characters are equal if their simple upper-case forms are,
+//  7. Every required claim is there and equals one of its values exactly.
+//  8. Every constraint holds. As in the wallet, case is ignored: characters are equal if their simple upper-case forms are,
 //     and no other character is taken for an ASCII one.
-//  8. Every required claim is there and equals one of its values exactly.
 //
 // The caller has made sure before that the callback belongs to the transaction ([Transaction.Owns]) and that the
 // requirement is still the configured one ([Requirement.Fingerprint]).
@@ -90,14 +90,14 @@ func Evaluate(want Requirement, got Callback, now time.Time) (Presentation, erro
 		}
 	}
 
+	if claim := violatedClaim(want.RequiredClaims, credential.Claims); claim != "" {
+		return Presentation{}, &Refusal{Reason: ReasonRequiredClaim, Claim: claim}
+	}
 	for i := range want.Constraints {
 		constraint := &want.Constraints[i]
 		if value, ok := credential.Claim(constraint.ClaimName); !ok || !constraint.holds(value) {
 			return Presentation{}, &Refusal{Reason: ReasonConstraint, Claim: constraint.ClaimName}
 		}
-	}
-	if claim := violatedClaim(want.RequiredClaims, credential.Claims); claim != "" {
-		return Presentation{}, &Refusal{Reason: ReasonRequiredClaim, Claim: claim}
 	}
 
 	return Presentation{

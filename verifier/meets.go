@@ -27,6 +27,8 @@ func (r *Requirement) Meets(p *Presentation, maxAge time.Duration, now time.Time
 		return ReasonCredentialExpired
 	case r.MaxCredentialAge > 0 && tooOld(p.CredentialIssued, r.MaxCredentialAge, now):
 		return ReasonCredentialTooOld
+	case violatedClaim(r.RequiredClaims, p.Claims) != "": // before what the same card could mend
+		return ReasonRequiredClaim
 	case r.FaceCheck != nil && !p.FaceChecked:
 		return ReasonFaceCheckMissing
 	case r.FaceCheck != nil && !(p.FaceScore >= float64(r.FaceCheck.Threshold)):
@@ -35,8 +37,6 @@ func (r *Requirement) Meets(p *Presentation, maxAge time.Duration, now time.Time
 		return ReasonPresentationFuture
 	case maxAge > 0 && now.Sub(p.VerifiedAt) > maxAge:
 		return ReasonPresentationTooOld
-	case violatedClaim(r.RequiredClaims, p.Claims) != "":
-		return ReasonRequiredClaim
 	case !r.hasPolicy(p.Policy):
 		return ReasonPolicyChanged
 	}

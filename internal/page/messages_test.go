@@ -86,7 +86,7 @@ func TestTextsAreUsed(t *testing.T) {
 	}
 	used, texts := source.String(), messages(t, page.DefaultLanguage)
 	// Keys that are put together: "problem_" + kind and so on.
-	composed := regexp.MustCompile(`^(problem_[a-z_]+|refused_(retry|other|renew|ask)_title|live_(created|retrieved|verified))$`)
+	composed := regexp.MustCompile(`^(problem_[a-z_]+|refused_(retry|other|renew|ask)_title|age_(second|minute|hour)s?|live_(created|retrieved|verified))$`)
 	for key := range texts {
 		if !strings.Contains(used, `"`+key+`"`) && !regexp.MustCompile(`\.T\.`+key+`\b`).MatchString(used) && !composed.MatchString(key) {
 			t.Errorf("text %s is not used", key)
@@ -113,8 +113,9 @@ func TestEveryReasonHasWords(t *testing.T) {
 			t.Errorf("no words for the reason %s", reason)
 		}
 	}
+	ofTheGate := []string{"bind_mismatch", "holder_limited"}
 	for _, reason := range page.RefusalReasons() {
-		if !slices.Contains(verifier.Reasons(), verifier.Reason(reason)) {
+		if !slices.Contains(verifier.Reasons(), verifier.Reason(reason)) && !slices.Contains(ofTheGate, reason) {
 			t.Errorf("words for %s, which the verifier never says", reason)
 		}
 	}
@@ -152,7 +153,8 @@ func TestStartKnowsWhyASessionDoesNotMeet(t *testing.T) {
 	for _, reason := range []verifier.Reason{
 		verifier.ReasonOtherCredential, verifier.ReasonPolicyChanged, verifier.ReasonWrongType, verifier.ReasonWrongIssuer,
 		verifier.ReasonFaceCheckMissing, verifier.ReasonFaceCheckLow, verifier.ReasonRequiredClaim, verifier.ReasonCredentialExpired,
-		verifier.ReasonPresentationTooOld, verifier.ReasonPresentationFuture,
+		verifier.ReasonPresentationTooOld, verifier.ReasonPresentationFuture, verifier.ReasonRevoked, verifier.ReasonCredentialTooOld,
+		"bind_mismatch", "session_expired", "session_revoked",
 	} {
 		if !slices.Contains(page.StartReasons(), string(reason)) {
 			t.Errorf("no words for the reason %s", reason)

@@ -14,6 +14,7 @@ const (
 	nextAgain nextStep = "next_again" // the start page, because it may work now
 	nextStart nextStep = "next_start" // the start page, because this attempt is over
 	nextSite  nextStep = "next_site"  // the site itself
+	nextCheck nextStep = "next_check" // the start page, for the first time
 )
 
 // problems are the usual status and the way on of each kind.
@@ -33,6 +34,8 @@ var problems = map[string]struct {
 	ProblemPartner:     {http.StatusServiceUnavailable, nextStart},
 	ProblemNotAllowed:  {http.StatusMethodNotAllowed, nextSite},
 	ProblemInternal:    {http.StatusInternalServerError, nextAgain},
+	ProblemNotSent:     {http.StatusUnauthorized, nextCheck},
+	ProblemUnbound:     {http.StatusForbidden, nextAgain},
 }
 
 // problemPage is [Problem] with what its template needs besides.

@@ -24,7 +24,8 @@ type refusal struct {
 	advice advice
 }
 
-// refusals is the verifier's closed list of reasons, by the words it uses; strings, so that pages can be rendered without it.
+// refusals is the verifier's closed list of reasons and two of the gate's, by the words they use; strings, so that pages can be
+// rendered without them.
 // Several reasons share a text where the difference would only confuse, or would tell a malicious holder what to change.
 // None names a claim, a value or a score.
 var refusals = map[string]refusal{
@@ -40,6 +41,9 @@ var refusals = map[string]refusal{
 	"presentation_future":  {"no_malformed", "todo_retry", adviceRetry},
 	"policy_changed":       {"no_policy_changed", "todo_retry", adviceRetry},
 
+	"holder_limited": {"no_holder_limited", "todo_wait", adviceRetry},
+
+	"bind_mismatch":    {"no_bind_mismatch", "todo_own", adviceOther},
 	"no_credential":    {"no", "todo_other", adviceOther},
 	"extra_credential": {"no_extra_credential", "todo_other", adviceOther},
 	"wrong_type":       {"no_wrong_type", "todo_other", adviceOther},
@@ -68,7 +72,7 @@ var unknownRefusal = refusal{"no", "todo_retry", adviceRetry}
 func RefusalReasons() []string { return slices.Sorted(maps.Keys(refusals)) }
 
 // startReasons are the texts for those who have been here before, by the words that a gate uses: the verifier's reasons for
-// not accepting an earlier presentation, and four of our own.
+// not accepting an earlier presentation, and some of the gate's own.
 var startReasons = map[string]string{
 	"presentation_too_old": "again_presentation_too_old",
 	"presentation_future":  "again_presentation_too_old",
@@ -83,9 +87,11 @@ var startReasons = map[string]string{
 	"credential_too_old":   "again_credential_too_old",
 	"policy_changed":       "again_policy_changed",
 
-	"other_person":    "again_other_person",    // the visitor is signed in as somebody else
+	"revoked": "again_card_revoked",
+
+	"bind_mismatch":   "again_bind_mismatch",   // the card that was shown is another person's
 	"session_expired": "again_session_expired", // the session reached its end, or was idle too long
-	"revoked":         "again_revoked",         // an administrator ended the session
+	"session_revoked": "again_revoked",         // an administrator ended the session
 	"signed_out":      "again_signed_out",      // the visitor did
 }
 

@@ -2,7 +2,11 @@
 
 package page
 
-import "net/http"
+import (
+	"fmt"
+	"net/http"
+	"time"
+)
 
 // startPage is [Start] with what its template needs besides.
 type startPage struct {
@@ -34,5 +38,26 @@ func (r *Renderer) startView(p Start) view {
 	if p.Reason != "" {
 		page.Why = r.texts.firstOf(startReasons[p.Reason], "again")
 	}
+	if p.Reason == "presentation_too_old" && p.MaxAge > 0 && p.Age > p.MaxAge {
+		page.Why = fmt.Sprintf(r.texts["again_how_old"], r.age(p.MaxAge), r.age(p.Age))
+	}
 	return view{startTemplate, http.StatusOK, p.Meta, page}
+}
+
+// age says how long ago something may be or is, rounded up: "10 minutes".
+func (r *Renderer) age(d time.Duration) string {
+	units := []struct {
+		name string
+		size time.Duration
+	}{{"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second}}
+	for _, unit := range units {
+		n := (d + unit.size - 1) / unit.size
+		switch {
+		case n == 1 && d == unit.size:
+			return r.texts["age_"+unit.name]
+		case n > 2 || d%unit.size == 0 || unit.size == time.Second:
+			return fmt.Sprintf(r.texts["age_"+unit.name+"s"], n)
+		}
+	}
+	return ""
 }

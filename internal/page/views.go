@@ -34,6 +34,8 @@ type Choice struct {
 	Purpose string
 	// The visitor's live face will be compared with the card's photo.
 	FaceCheck bool
+	// Not every card of this kind will do: the wallet is asked for one that says something particular, as of a role or a person.
+	Particular bool
 	// Where to get the card. Empty: the page does not ask whether the visitor has one.
 	Partners []Partner
 }
@@ -59,6 +61,8 @@ type Start struct {
 	Choices []Choice
 	// Why the visitor is asked (again): a word of [StartReasons]. Empty: the first visit. An unknown word is a general sentence.
 	Reason string
+	// With the reason presentation_too_old: how old a presentation may be here, and how old the visitor's is. 0: not said.
+	MaxAge, Age time.Duration
 	// The visitor comes from a partner: "now present your new card". [Renderer.Returned] sets it.
 	ReturnedFromPartner bool
 	// Only a wallet on this very device is accepted (TM-035).
@@ -117,7 +121,7 @@ type Wait struct {
 type Refused struct {
 	Meta
 	Token string
-	// A word of the verifier's closed list; see [RefusalReasons]. Unknown or empty: a general sentence.
+	// A word of the verifier's closed list, or of the gate's; see [RefusalReasons]. Unknown or empty: a general sentence.
 	Reason string
 	// The credential that was tried. With its Partners the page offers a new card where that helps.
 	Choice Choice
@@ -211,6 +215,8 @@ const (
 	ProblemPartner     = "partner"     // the partner cannot be reached from here
 	ProblemNotAllowed  = "not_allowed" // the method is none of this endpoint's
 	ProblemInternal    = "internal"    // we failed
+	ProblemNotSent     = "not_sent"    // a form for the app was held back
+	ProblemUnbound     = "unbound"     // nobody has said whose card is wanted
 )
 
 // Problem is an honest page for what went wrong on our side, or with the request. The visitor's session, if any, is not

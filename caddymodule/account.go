@@ -9,6 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
 	"github.com/caddy-verified-id/caddy-verified-id/internal/page"
 	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
@@ -100,17 +103,19 @@ func (v *visitRequest) logoutToken() string {
 	return v.sealVisit(visit{Gate: v.gate.id, ReturnTo: "/", Made: v.now.UTC()})
 }
 
-// logout ends the session on the server and in the browser.
+// logout ends the session on the server and in the browser. When the server cannot make it last, this browser and this
+// process forget it all the same, and the page does not say that it is over.
 func (v *visitRequest) logout() {
-	if held, _ := v.openSession(v.r, v.now); held != nil {
-		if err := v.endSession(context.WithoutCancel(v.r.Context()), held); err != nil {
-			v.storeProblem(err, "ending a session")
-			return
-		}
-	}
 	header := v.w.Header()
 	v.session.Clear(header)
 	v.binding.Clear(header)
 	v.journey.Clear(header)
+	if held, _ := v.openSession(v.r, v.now); held != nil {
+		if err := v.endSession(context.WithoutCancel(v.r.Context()), held); err != nil {
+			v.log(zapcore.ErrorLevel, "ending a session: other nodes, and this one after a restart, may not know that it has ended", zap.Error(err))
+			v.problemAfter(page.ProblemLogout, storePatience)
+			return
+		}
+	}
 	v.app.pages.SignedOut(v.w, page.SignedOut{Meta: v.meta()})
 }

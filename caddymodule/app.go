@@ -91,6 +91,7 @@ type App struct {
 	publicOrigin origin
 	client       *verifier.Client
 	store        *sharedStore
+	kept         *keptRevocations // nil if the store keeps its own
 	keys         *keys
 	limiter      *limiter
 	pages        *page.Renderer
@@ -116,7 +117,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.gates = newGateRegistry()
 	for _, step := range []func() error{
 		a.provisionIdentity, a.provisionCredentials, a.provisionPartners, a.provisionSession,
-		a.provisionKeys, a.provisionStore, a.provisionClient, a.provisionLimits, a.provisionPages, a.provisionMetrics, a.provisionEvents,
+		a.provisionKeys, a.provisionStore, a.provisionRevocations, a.provisionClient, a.provisionLimits, a.provisionPages, a.provisionMetrics, a.provisionEvents,
 	} {
 		if err := step(); err != nil {
 			return err

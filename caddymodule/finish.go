@@ -93,13 +93,14 @@ func (v *visitRequest) enter(ctx context.Context, t *verifier.Transaction, id st
 	v.app.pages.Onward(v.w, page.Onward{Meta: v.meta(), To: t.ReturnTo})
 }
 
-// endSession makes a session dead on the server, until it would have ended by itself (TM-155).
+// endSession makes a session dead on the server, until it would have ended by itself (TM-155). After an error it is dead
+// for this process only.
 func (v *visitRequest) endSession(ctx context.Context, held *session.Session) error {
-	err := v.app.store.end(ctx, verifier.Revocation{
-		Kind: verifier.RevokeSession, Value: held.ID, Since: v.now, Until: held.Expires.Add(clockSkew),
+	err := v.app.end(ctx, verifier.Revocation{
+		Kind: verifier.RevokeSession, Value: held.ID, Until: held.Expires.Add(clockSkew),
+		// The node that began it may have a clock ahead of ours.
+		Since: later(v.now, held.Created),
 	})
-	if err == nil {
-		v.event(eventSessionEnded, map[string]any{"subject": held.Subject, "session_id": held.ID})
-	}
+	v.event(eventSessionEnded, map[string]any{"subject": held.Subject, "session_id": held.ID})
 	return err
 }

@@ -24,10 +24,15 @@ const (
 	storedKeysPath      = "verified_id/keys.json"
 	storedKickstartPath = "verified_id/kickstart.json"
 	storageTimeout      = 10 * time.Second
+
+	// lockPatience is how long making the keys may wait for another process. One that was killed in the middle leaves its
+	// lock, which is taken for stale after 10 seconds (certmagic.FileStorage).
+	lockPatience = 20 * time.Second
 )
 
 // keys are the secrets of this installation.
 type keys struct {
+	ring     *session.KeyRing
 	sessions *session.Sealer
 	visits   *session.Sealer
 	journeys *session.Sealer
@@ -64,7 +69,7 @@ func (a *App) provisionKeys() error {
 		return fmt.Errorf("sealing_key: %w", err)
 	}
 	a.keys = &keys{
-		sessions: opened.Sealer(session.PurposeSession), visits: opened.Sealer(session.PurposePage),
+		ring: opened, sessions: opened.Sealer(session.PurposeSession), visits: opened.Sealer(session.PurposePage),
 		journeys: opened.Sealer(session.PurposeJourney), subject: stored.Subject, kickstart: kickstartKeys{storage: storage},
 	}
 	if len(a.KickstartKeys) == 0 {
@@ -117,7 +122,7 @@ func (a *App) configuredSealingKeys() ([][]byte, error) {
 
 // loadOrMakeKeys makes the keys under the storage's lock, so that several nodes end up with the same ones.
 func loadOrMakeKeys(ctx context.Context, storage certmagic.Storage) (storedKeys, error) {
-	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
+	ctx, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
 	var out storedKeys
 	found, err := loadStored(ctx, storage, storedKeysPath, &out)

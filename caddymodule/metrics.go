@@ -17,6 +17,7 @@ type metrics struct {
 	reports    *prometheus.CounterVec
 	sessions   prometheus.Counter
 	kickstarts *prometheus.CounterVec
+	revoked    *prometheus.CounterVec
 }
 
 func (a *App) provisionMetrics() error {
@@ -27,7 +28,7 @@ func (a *App) provisionMetrics() error {
 		}, labels))
 	}
 	m := &metrics{}
-	var errs [6]error
+	var errs [7]error
 	m.starts, errs[0] = counter("starts_total", "Presentation requests that visitors asked for, by result.", "result")
 	m.callbacks, errs[1] = counter("callbacks_total", "Callbacks of the Request Service, by what became of them.", "status")
 	m.outcomes, errs[2] = counter("presentations_total", "Presentations by outcome: verified, or the reason of the refusal.", "outcome")
@@ -36,6 +37,7 @@ func (a *App) provisionMetrics() error {
 		Namespace: "caddy", Subsystem: "verified_id", Name: "sessions_total", Help: "Sessions started.",
 	}))
 	m.reports, errs[5] = counter("report_only_total", "Requests that report_only let pass, by the reason for which they would have been refused.", "reason")
+	m.revoked, errs[6] = counter("revocations_total", "Sessions ended before their time: one by one (session), or many at once.", "kind")
 	if err := errors.Join(errs[:]...); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}

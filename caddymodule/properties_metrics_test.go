@@ -26,8 +26,9 @@ var labelValues = map[string]map[string][]string{
 	"caddy_verified_id_report_only_total": {"reason": append([]string{
 		string(noSession), string(sessionExpired), string(sessionRevoked), string(bindMissing), string(bindMismatch),
 	}, reasonWords()...)},
-	"caddy_verified_id_kickstarts_total": {"result": {"sent", "limited", "failed"}},
-	"caddy_verified_id_sessions_total":   {},
+	"caddy_verified_id_kickstarts_total":  {"result": {"sent", "limited", "failed"}},
+	"caddy_verified_id_sessions_total":    {},
+	"caddy_verified_id_revocations_total": {"kind": {"session", "subject", "issuer", "credential", "all"}},
 }
 
 func reasonWords() []string {

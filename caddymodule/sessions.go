@@ -54,8 +54,12 @@ func (s *site) revoked(held *session.Session) bool {
 	if known.empty() {
 		return false
 	}
-	if known.hit(verifier.RevokeAll, "", held.Created) || known.hit(verifier.RevokeSession, held.ID, held.Created) ||
-		known.hit(verifier.RevokeSubject, held.Subject, held.Created) {
+	began := held.Created // or when its first presentation came: a result that was still to be fetched is no new beginning
+	for i := range held.Presentations {
+		began = earlier(began, held.Presentations[i].VerifiedAt)
+	}
+	if known.hit(verifier.RevokeAll, "", began) || known.hit(verifier.RevokeSession, held.ID, began) ||
+		known.hit(verifier.RevokeSubject, held.Subject, began) {
 		return true
 	}
 	for i := range held.Presentations {

@@ -38,8 +38,9 @@ type StoreLimits struct {
 	Pending, PendingPerClient int
 }
 
-// MemoryStore keeps transactions and revocations in this process. A restart forgets visits that are half-way and
-// sessions that were ended before their time; a reload forgets nothing. For one node.
+// MemoryStore keeps transactions in this process. A restart forgets visits that are half-way; a reload forgets nothing.
+// Revocations are kept in Caddy's storage as well, so a restart forgets none, and another Caddy that shares it hears of them.
+// For one node: a visit must come back to the process that it began in, and so must its callback.
 type MemoryStore struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -124,7 +125,7 @@ func newSharedStore(store verifier.Store, now func() time.Time) *sharedStore {
 	go func() {
 		defer close(s.done)
 		for ctx.Err() == nil {
-			if err := store.WatchRevocations(ctx, s.revoked.add); err != nil {
+			if err := store.WatchRevocations(ctx, func(r verifier.Revocation) { s.revoked.add(r) }); err != nil {
 				select { // the store does not answer: what we know stays in force, and we ask again
 				case <-time.After(time.Second):
 				case <-ctx.Done():
@@ -142,12 +143,27 @@ func (s *sharedStore) Destruct() error {
 	return s.Store.Close()
 }
 
-// end revokes and makes this node know at once.
+// end makes this process know at once, and then the store. After an error only this process knows.
 func (s *sharedStore) end(ctx context.Context, r verifier.Revocation) error {
-	if err := s.Store.Revoke(ctx, r); err != nil {
+	s.revoked.add(r)
+	return s.Store.Revoke(ctx, r)
+}
+
+// end ends what a revocation speaks of: for this process at once, then for others and for good. After an error only this
+// process knows.
+func (a *App) end(ctx context.Context, r verifier.Revocation) error {
+	// Sealed times are whole seconds, so what is cut off here decides nothing, and one revocation repeated is one entry.
+	r.Since, r.Until = r.Since.Truncate(time.Second), r.Until.Truncate(time.Second).Add(time.Second)
+	a.metrics.revoked.WithLabelValues(string(r.Kind)).Inc()
+	if err := a.store.end(ctx, r); err != nil {
 		return err
 	}
-	s.revoked.add(r)
+	if a.kept == nil {
+		return nil
+	}
+	if err := a.kept.keep(ctx, r); err != nil {
+		return fmt.Errorf("%w: keeping a revocation in Caddy's storage: %w", verifier.ErrStoreUnavailable, err)
+	}
 	return nil
 }
 
@@ -163,7 +179,7 @@ type revocationKey struct {
 	value string
 }
 
-func (r *revocations) add(entry verifier.Revocation) {
+func (r *revocations) add(entries ...verifier.Revocation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	next := map[revocationKey]verifier.Revocation{}
@@ -175,12 +191,24 @@ func (r *revocations) add(entry verifier.Revocation) {
 			}
 		}
 	}
-	key := revocationKey{entry.Kind, entry.Value}
-	if known, ok := next[key]; ok {
-		entry.Since, entry.Until = later(known.Since, entry.Since), later(known.Until, entry.Until)
+	for _, entry := range entries {
+		key := revocationKey{entry.Kind, entry.Value}
+		if known, ok := next[key]; ok {
+			entry.Since, entry.Until = later(known.Since, entry.Since), later(known.Until, entry.Until)
+		}
+		next[key] = entry
 	}
-	next[key] = entry
 	r.current.Store(&next)
+}
+
+// covers says whether the entries say all that this one does.
+func (r *revocations) covers(entry verifier.Revocation) bool {
+	entries := r.current.Load()
+	if entries == nil {
+		return false
+	}
+	known, ok := (*entries)[revocationKey{entry.Kind, entry.Value}]
+	return ok && !entry.Since.After(known.Since) && !entry.Until.After(known.Until)
 }
 
 func later(a, b time.Time) time.Time {

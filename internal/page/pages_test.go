@@ -112,6 +112,7 @@ func TestProblems(t *testing.T) {
 		{page.ProblemBusy, 0, 60, 503, "in about a minute"},
 		{page.ProblemLimited, 0, 61, 429, "in about 2 minutes"},
 		{page.ProblemStore, 0, 0, 503, "stay signed in"},
+		{page.ProblemLogout, 0, 0, 503, "a copy of your session"},
 		{page.ProblemNotFound, 0, 0, 404, "nothing here"},
 		{page.ProblemBadRequest, 0, 0, 400, "could not be understood"},
 		{page.ProblemForbidden, 0, 0, 403, "somewhere else"},

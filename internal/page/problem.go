@@ -26,6 +26,7 @@ var problems = map[string]struct {
 	ProblemBusy:        {http.StatusServiceUnavailable, nextAgain},
 	ProblemLimited:     {http.StatusTooManyRequests, nextAgain},
 	ProblemStore:       {http.StatusServiceUnavailable, nextAgain},
+	ProblemLogout:      {http.StatusServiceUnavailable, nextSite},
 	ProblemNotFound:    {http.StatusNotFound, nextSite},
 	ProblemBadRequest:  {http.StatusBadRequest, nextStart},
 	ProblemForbidden:   {http.StatusForbidden, nextStart},

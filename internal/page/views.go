@@ -207,6 +207,7 @@ const (
 	ProblemBusy        = "busy"        // the Request Service asks to come later
 	ProblemLimited     = "limited"     // this visitor has started too often
 	ProblemStore       = "store"       // our store does not answer
+	ProblemLogout      = "logout"      // the same, when a visitor logs out: only the browser is signed out
 	ProblemNotFound    = "not_found"
 	ProblemBadRequest  = "bad_request"
 	ProblemForbidden   = "forbidden"   // the request came from another site

@@ -19,8 +19,11 @@ func init() {
 	caddy.RegisterModule(adminAPI{})
 }
 
-// adminAPI is the endpoint GET /verified_id/status of Caddy's admin API: whether the stores answer, how many revocations
-// this process knows of, and how many status streams are open. Counts only: the admin port is often shared.
+// adminAPI is our part of Caddy's admin API.
+//
+//   - GET /verified_id/status says whether the stores answer, how many revocations this process knows of, and how many status
+//     streams are open. Counts only: the admin port is often shared.
+//   - POST /verified_id/revoke ends sessions at once; see adminRevoke.
 type adminAPI struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -28,9 +31,12 @@ func (adminAPI) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "admin.api.verified_id", New: func() caddy.Module { return new(adminAPI) }}
 }
 
-// Routes returns the endpoint.
+// Routes returns the endpoints.
 func (adminAPI) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{Pattern: "/verified_id/status", Handler: caddy.AdminHandlerFunc(adminStatus)}}
+	return []caddy.AdminRoute{
+		{Pattern: "/verified_id/status", Handler: caddy.AdminHandlerFunc(adminStatus)},
+		{Pattern: revokePath, Handler: caddy.AdminHandlerFunc(adminRevoke)},
+	}
 }
 
 // status is the answer of the admin endpoint.

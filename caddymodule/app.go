@@ -127,11 +127,17 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Start has nothing to start: gates work from the moment they are provisioned.
-func (a *App) Start() error { return nil }
+// Start makes this the app that the admin API speaks to. Gates work from the moment they are provisioned.
+func (a *App) Start() error {
+	running.set(a)
+	return nil
+}
 
-// Stop has nothing to stop: streams end with the context that Caddy cancels.
-func (a *App) Stop() error { return nil }
+// Stop ends that. Streams end with the context that Caddy cancels.
+func (a *App) Stop() error {
+	running.unset(a)
+	return nil
+}
 
 // Cleanup gives the shared parts back, also after a Provision that failed half-way.
 func (a *App) Cleanup() error {

@@ -23,6 +23,7 @@ const (
 	eventIDVReturned    = "idv_returned"
 	eventSessionStarted = "session_started"
 	eventSessionEnded   = "session_ended"
+	eventRevoked        = "session_revoked" // by the operator; one event, however many sessions it ends
 )
 
 func (a *App) provisionEvents() error {
@@ -43,10 +44,14 @@ func (a *App) provisionEvents() error {
 func (v *visitRequest) event(name string, data map[string]any) {
 	data["correlation_vector"] = v.vector
 	data["client_ip"] = clientOf(v.r)
-	if v.app.events.ShouldEmit(name) {
-		go v.app.events.Emit(v.app.ctx, name, maps.Clone(data))
+	v.app.event(v.logger, name, data)
+}
+
+func (a *App) event(logger *zap.Logger, name string, data map[string]any) {
+	if a.events.ShouldEmit(name) {
+		go a.events.Emit(a.ctx, name, maps.Clone(data))
 	}
-	if c := v.logger.Check(zapcore.InfoLevel, name); c != nil {
+	if c := logger.Check(zapcore.InfoLevel, name); c != nil {
 		fields := make([]zap.Field, 0, len(data))
 		for _, key := range slices.Sorted(maps.Keys(data)) {
 			switch value := data[key].(type) {

@@ -19,7 +19,7 @@ import (
 // endpoint is one of our own addresses under basePath. Everything else there is 404 from us and never the app's (TM-106).
 type endpoint struct {
 	path    string
-	methods []string
+	methods []string // empty: any
 	serve   func(*visitRequest)
 	// sameOrigin marks what must come from our own pages (TM-031).
 	sameOrigin bool
@@ -47,6 +47,7 @@ func init() {
 		{path: "/session", methods: get, serve: (*visitRequest).whoAmI},
 		{path: "/logout", methods: get, serve: (*visitRequest).confirmLogout},
 		{path: "/logout", methods: post, serve: (*visitRequest).logout, sameOrigin: true},
+		{path: "/auth", serve: (*visitRequest).auth}, // Envoy asks with the method that it asks about
 	}
 }
 
@@ -82,7 +83,7 @@ func (g *Gate) serveEndpoint(w http.ResponseWriter, r *http.Request, path string
 		return
 	}
 	for _, e := range endpoints {
-		if e.path != path || !slices.Contains(e.methods, r.Method) {
+		if e.path != path || (len(e.methods) > 0 && !slices.Contains(e.methods, r.Method)) {
 			continue
 		}
 		if e.sameOrigin && !v.fromOurPages() {

@@ -87,6 +87,7 @@ type Gate struct {
 	app      *App
 	logger   *zap.Logger
 	site     *site
+	place    place
 	id       string
 	matchers caddyhttp.MatcherSets
 	wants    []want
@@ -155,6 +156,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 			return err
 		}
 	}
+	g.place = placeOf(ctx)
 	g.id = g.fingerprint()
 	g.app.gates.add(g)
 	return nil

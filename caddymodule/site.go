@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/caddy-verified-id/caddy-verified-id/internal/claimheader"
 	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
 )
@@ -69,12 +71,15 @@ func ownCookie(name string) bool {
 type gateRegistry struct {
 	mu    sync.Mutex
 	gates map[string]*Gate
+	order map[*caddyhttp.Server][]*Gate // in the order in which requests meet them
 	names map[string]struct{}
+	list  atomic.Pointer[[]string] // the names, sorted
 	strip atomic.Pointer[claimheader.Strip]
 }
 
 func newGateRegistry() *gateRegistry {
-	r := &gateRegistry{gates: map[string]*Gate{}, names: map[string]struct{}{}}
+	r := &gateRegistry{gates: map[string]*Gate{}, order: map[*caddyhttp.Server][]*Gate{}, names: map[string]struct{}{}}
+	r.list.Store(new([]string))
 	r.strip.Store(claimheader.NewStrip([]string{headerPrefix}, nil))
 	return r
 }
@@ -84,10 +89,29 @@ func (r *gateRegistry) add(g *Gate) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.gates[g.id] = g
+	r.order[g.place.server] = append(r.order[g.place.server], g)
 	for _, header := range g.headers {
 		r.names[header.name] = struct{}{}
 	}
-	r.strip.Store(claimheader.NewStrip([]string{headerPrefix}, slices.Sorted(maps.Keys(r.names))))
+	names := slices.Sorted(maps.Keys(r.names))
+	r.list.Store(&names)
+	r.strip.Store(claimheader.NewStrip([]string{headerPrefix}, names))
+}
+
+// placed are the gates of a server, in order.
+func (r *gateRegistry) placed(server *caddyhttp.Server) []*Gate {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.order[server]
+}
+
+// copyIdentity copies the headers that gates have set in a request.
+func (r *gateRegistry) copyIdentity(to, from http.Header) {
+	for _, name := range *r.list.Load() {
+		if values := from[name]; len(values) > 0 {
+			to[name] = values
+		}
+	}
 }
 
 // stripFrom removes the identity headers from a request.

@@ -26,18 +26,6 @@ var (
 	errNotLoopback = errors.New("not a loopback host")
 )
 
-// problem is the body of a 401 for everything that is no page load (RFC 9457).
-type problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Start  string `json:"start"`
-	Reason string `json:"reason"`
-}
-
-// problemType names our problem; it is an identifier and leads nowhere.
-const problemType = "urn:caddy-verified-id:verification-required"
-
 // challenge answers a request that may not pass: a page load goes to the start page, all else gets 401 and where to start.
 // It reads no body and asks nobody. Nothing runs after it (TM-113, TM-114).
 func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, refusal verifier.Reason) error {
@@ -61,15 +49,12 @@ func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, refusal verifie
 		g.explainForm(w, r, refusal)
 		return nil
 	}
-	body, err := json.Marshal(problem{
-		Type: problemType, Title: "A Verified ID is required", Status: http.StatusUnauthorized,
-		Start: g.site.origin.url + g.startURL("/", refusal), Reason: string(refusal),
-	})
+	body, err := json.Marshal(g.problem(refusal))
 	if err != nil {
 		return caddyhttp.Error(http.StatusUnauthorized, err)
 	}
 	header.Set("Content-Type", "application/problem+json")
-	header.Set("Www-Authenticate", `VerifiedID realm="`+g.site.origin.host+`"`)
+	header.Set("Www-Authenticate", g.authenticate(refusal))
 	w.WriteHeader(http.StatusUnauthorized)
 	if r.Method != http.MethodHead {
 		_, err = w.Write(body)

@@ -73,7 +73,7 @@ func TestScriptIsNotRedirected(t *testing.T) {
 				t.Fatalf("body %q: %v", w.Body, err)
 			}
 			if w.Header().Get("Content-Type") != "application/problem+json" || body.Status != 401 ||
-				!strings.HasPrefix(body.Start, testOrigin+"/.verified-id/start?v=") || body.Reason != "no_session" {
+				!strings.HasPrefix(body.Start, "/.verified-id/start?v=") || body.Reason != "no_session" {
 				t.Errorf("problem = %+v (%s)", body, w.Header().Get("Content-Type"))
 			}
 		})

@@ -74,10 +74,10 @@ func TestScriptIsToldWhereToBegin(t *testing.T) {
 			t.Errorf("%s answers %d as %s", method, got.Status, got.Type)
 		}
 		start, _ := got.Body["start"].(string)
-		if !strings.HasPrefix(start, w.origin+"/.verified-id/start") {
+		if !strings.HasPrefix(start, "/.verified-id/start?") {
 			t.Fatalf("%s names the start %q", method, start)
 		}
-		v.open(start)
+		v.open(w.origin + start)
 		v.see(haveCard)
 		v.open(w.origin + "/open")
 	}

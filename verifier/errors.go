@@ -67,6 +67,9 @@ var (
 	// what needs the store fails, and what does not goes on.
 	ErrStoreUnavailable = errors.New("store is unavailable")
 
+	// ErrMalformedTransaction says that what a shared store holds is no transaction as we write it. See [DecodeTransaction].
+	ErrMalformedTransaction = fmt.Errorf("malformed transaction: %w", ErrStoreUnavailable)
+
 	// ErrStoreClosed says that the store was closed. It wraps [ErrStoreUnavailable].
 	ErrStoreClosed = fmt.Errorf("store is closed: %w", ErrStoreUnavailable)
 )

@@ -20,7 +20,8 @@ import (
 //     What has expired is as if it had never been, even if the backend still holds it.
 //   - When it is full it refuses what is new. It never drops what lives to make room, or a flood would throw out visitors.
 //   - IDs and names are at most a few hundred bytes, but may come from outside. A shared store hashes them into its keys,
-//     and seals the values with the key as associated data, so that a reader learns nothing and a writer makes no result.
+//     and seals the values with the key as associated data, so that a reader learns nothing and a writer makes no result. It
+//     reads them back with [DecodeTransaction].
 //   - Transactions are values: changing one that was given or returned changes nothing in the store. Their slices and
 //     pointers may be shared and are never written to.
 type Store interface {

@@ -30,8 +30,16 @@ func FuzzParseKickstartToken(f *testing.F) {
 		f.Add(strings.ToLower(token))
 	}
 	claims := soundClaims(f, nil)
-	for _, header := range []string{`{"alg":"RS256","typ":"JWT"}`, `{"alg":"none"}`, `{"alg":"RS256","typ":"JWT","crit":[]}`, `{}`, `null`} {
+	for _, header := range []string{
+		`{"alg":"RS256","typ":"JWT"}`, `{"alg":"none"}`, `{"alg":"RS256","typ":"JWT","crit":[]}`, `{}`, `null`, `["RS256"]`, `{"alg":null,"typ":"JWT"}`,
+		`{"alg":"rs256","typ":"JWT"}`, `{"alg":"HS256","typ":"JWT"}`, `{"alg":"RS256","alg":"none","typ":"JWT"}`, `{"ALG":"RS256","TYP":"JWT"}`,
+		`{"alg":"RS256","typ":"at+jwt"}`, `{"alg":"RS256","typ":"JWT","b64":false}`, `{"alg":"RS256","typ":"JWT","zip":"DEF"}`,
+		`{"alg":"RS256","typ":"JWT","kid":"../../dev/null"}`, `{"alg":"RS256","typ":"JWT","kid":null}`, `{"alg":"RS256","typ":"JWT","jku":"https://evil.example"}`,
+	} {
 		f.Add(base64URL([]byte(header)) + "." + base64URL([]byte(claims)) + ".AAAA")
+	}
+	for _, token := range []string{"", sound[0] + ".", "Bearer " + sound[0], sound[0][:10] + "\n" + sound[0][10:], sound[0] + "\n", strings.Repeat(".", 100)} {
+		f.Add(token)
 	}
 	cfg := vectorConfig(f, idvredirect.Minimal, 2*time.Minute)
 	cfg.OneTime = alwaysFirst
@@ -84,7 +92,10 @@ func FuzzCorrelationVector(f *testing.F) {
 	for _, vector := range []string{
 		baseA + ".0", baseB + ".1.23", longVector, longVector + "!", vectorOf(baseA, 127, "9"), vectorOf(baseA, 104, "1"),
 		"A." + baseA + ".B", "A." + baseA + "#B6A5FFD77977E2AE.0", "A." + baseA + "-304773F68A307E98.1_B6A6A13E588CF82F.0",
-		vectorOf("A."+baseA, 128, "F"), baseA + ".4294967295", "", "Q3Iw1qpDvUyrs4Vf.0",
+		vectorOf("A."+baseA, 128, "F"), baseA + ".4294967295", "", "Q3Iw1qpDvUyrs4Vf.0", baseA + ".4294967296", baseA + ".0000000001",
+		baseA + ".1!!", baseA + ".1!.2", baseA + ".1F", baseA + ".+1", baseA + ".1..2", baseA + "!", strings.Repeat("A", 21) + "B.0",
+		"PmvzQKgYek6Sdk/T5sWaqw==.0", "A" + baseA + ".0", "A." + baseB + "-304773F68A307E98.1.F.A.234", "A." + baseB + ".1.F.A.23_93816B91E430A7BB.1",
+		"A." + baseB + "#b6a5ffd77977e2ae.0", "A." + baseB + ".1#B6A5FFD77977E2AE.0", "B." + baseA + ".0", " " + baseA + ".0", baseA + ".0\x00", baseA + ".\u0663",
 	} {
 		f.Add(vector)
 	}

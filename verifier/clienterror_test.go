@@ -322,6 +322,13 @@ func FuzzServiceAnswer(f *testing.F) {
 	} {
 		f.Add(201, fmt.Appendf(nil, `{"requestId":"r","url":%q,"expiry":1768471500}`, link), "")
 	}
+	for _, answer := range []string{
+		"", "null", "[]", "{", `{"requestId":1}`, `{"requestId":"<b>","url":"openid-vc://?request_uri=` + service + `","expiry":1768471500}`, `{"expiry":1e300}`,
+		`{"requestId":"r","url":"openid-vc://?request_uri=` + service + `","expiry":-9223372036854775808}`, `{"error":{"code":"\u001b[31m","message":"<script>"}}`,
+	} {
+		f.Add(201, []byte(answer), "-1")
+		f.Add(503, []byte(answer), "9223372036854775807")
+	}
 	f.Fuzz(func(t *testing.T, status int, body []byte, retryAfter string) {
 		got, err := client.CheckAnswer(status, body)
 		if err == nil {

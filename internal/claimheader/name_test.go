@@ -123,7 +123,11 @@ func TestHeaderPrefixIsChecked(t *testing.T) {
 
 // Whatever passes is a name that folding changes in case only.
 func FuzzCheckName(f *testing.F) {
-	for _, name := range []string{"X-Verified-Id-Subject", "x_y", "Host", "é", ""} {
+	for _, name := range []string{
+		"X-Verified-Id-Subject", "x_y", "Host", "é", "", "-", "---", "X_Employee", "X.Employee", "X-Employee Name", "X-Employee:", "X-Employee!", "X-Zoë",
+		"X-A\r\nX-B", "X-A\x00", "host", "Connection", "TE", "Transfer-Encoding", "transfer_encoding", "Content-Length", "Cookie", "Set-Cookie", "Via", "Forwarded",
+		"X-Forwarded-For", "X-Forwarded-User", "X-Forwarded-", "Remote-User", "REMOTE-USER", "\u212aeep-Alive", "User", "X-1",
+	} {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {

@@ -243,6 +243,11 @@ func FuzzDecodeSession(f *testing.F) {
 	f.Add((&session.Session{}).AppendBinary(nil))
 	f.Add(sampleSession().AppendBinary(nil))
 	f.Add((&session.Session{Presentations: make([]verifier.Presentation, 3)}).AppendBinary(nil))
+	sample := sampleSession().AppendBinary(nil)
+	for at := 0; at < len(sample); at += max(1, len(sample)/30) {
+		f.Add(sample[:at])
+		f.Add(append(append(bytes.Clone(sample[:at]), 0xff), sample[at+1:]...))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := session.Decode(b)
 		if err != nil {

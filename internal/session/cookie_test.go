@@ -68,42 +68,45 @@ func TestCookieTwiceIsNoSession(t *testing.T) {
 	}
 }
 
+// almostOurs are cookies whose name some program takes for ours.
+var almostOurs = []string{
+	"\u2000__Host-vid=evil",     // EN QUAD, trimmed by servers that trim Unicode white space
+	"\u00a0__Host-vid=evil",     // NO-BREAK SPACE
+	"\xa0__Host-vid=evil",       // the same as Latin-1
+	"\x85__Host-vid=evil",       // NEXT LINE
+	"\u3000__Host-vid=evil",     // IDEOGRAPHIC SPACE
+	"\ufeff__Host-vid=evil",     // byte order mark
+	"\t__Host-vid=evil",         // trimmed by net/http
+	"\v__Host-vid=evil",         //
+	"\x00__Host-vid=evil",       //
+	"__Host-vid\u2000=evil",     //
+	"__Host-vid =evil",          // trimmed by net/http
+	"__Host-vid\t=evil",         //
+	"__host-vid=evil",           // browsers once compared the case, servers folded it
+	"__HOST-VID=evil",           //
+	"__Host-VID=evil",           //
+	"__\u212Bost-vid=evil",      //
+	"__Host%2Dvid=evil",         // PHP and others decode names
+	"%5F%5FHost-vid=evil",       //
+	"..Host-vid=evil",           // PHP turns dots into underscores
+	"__Host-vid[0]=evil",        // PHP arrays
+	"$Version=1",                // RFC 2109
+	"$__Host-vid=evil",          //
+	`"__Host-vid"=evil`,         //
+	"=__Host-vid=evil",          // a cookie without name, whose value looks like ours
+	"= __Host-vid=evil",         //
+	"a=b, __Host-vid=evil",      // RFC 2109 also parts at commas
+	"$Version=1, __Host-vid=ev", //
+	"__Host-vid\r=evil",         //
+	"a=b\n__Host-vid=evil",      //
+	"__Host-vid:evil",           //
+}
+
 // Browsers let nobody set __Host- cookies for a sibling. They know the prefix by its bytes, so an attacker sets a name which is
 // another to the browser and, after trimming, folding or old cookie syntax, ours to the server (TM-027).
 func TestCookieNameThatBecomesOursIsNotOurs(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{
-		"\u2000__Host-vid=evil",     // EN QUAD, trimmed by servers that trim Unicode white space
-		"\u00a0__Host-vid=evil",     // NO-BREAK SPACE
-		"\xa0__Host-vid=evil",       // the same as Latin-1
-		"\x85__Host-vid=evil",       // NEXT LINE
-		"\u3000__Host-vid=evil",     // IDEOGRAPHIC SPACE
-		"\ufeff__Host-vid=evil",     // byte order mark
-		"\t__Host-vid=evil",         // trimmed by net/http
-		"\v__Host-vid=evil",         //
-		"\x00__Host-vid=evil",       //
-		"__Host-vid\u2000=evil",     //
-		"__Host-vid =evil",          // trimmed by net/http
-		"__Host-vid\t=evil",         //
-		"__host-vid=evil",           // browsers once compared the case, servers folded it
-		"__HOST-VID=evil",           //
-		"__Host-VID=evil",           //
-		"__\u212Bost-vid=evil",      //
-		"__Host%2Dvid=evil",         // PHP and others decode names
-		"%5F%5FHost-vid=evil",       //
-		"..Host-vid=evil",           // PHP turns dots into underscores
-		"__Host-vid[0]=evil",        // PHP arrays
-		"$Version=1",                // RFC 2109
-		"$__Host-vid=evil",          //
-		`"__Host-vid"=evil`,         //
-		"=__Host-vid=evil",          // a cookie without name, whose value looks like ours
-		"= __Host-vid=evil",         //
-		"a=b, __Host-vid=evil",      // RFC 2109 also parts at commas
-		"$Version=1, __Host-vid=ev", //
-		"__Host-vid\r=evil",         //
-		"a=b\n__Host-vid=evil",      //
-		"__Host-vid:evil",           //
-	} {
+	for _, line := range almostOurs {
 		h := http.Header{"Cookie": {line}}
 		if got, ok := session.FindCookie(h, ours); ok {
 			t.Errorf("FindCookie(%q) = %q, want none", line, got)
@@ -184,6 +187,10 @@ func FuzzCookieHeader(f *testing.F) {
 		`$Version=1; a="x; __Host-vid=v; y"`, `__Host-vid="q"`, "__Host-vid=v;", "a=b;__Host-vid;c", "__Host-vid-page=p; z=1",
 	} {
 		f.Add(line)
+	}
+	for _, line := range almostOurs {
+		f.Add(line)
+		f.Add("a=b; " + line + "; __Host-vid=v")
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		value, ok := session.FindCookie(http.Header{"Cookie": {line}}, ours)

@@ -242,6 +242,11 @@ func FuzzOpen(f *testing.F) {
 	f.Add(ours[:len(ours)-1], oursFor)
 	f.Add(ours+"\n", oursFor)
 	f.Add(ours[:44], "")
+	for at := 0; at < len(ours); at += max(1, len(ours)/30) { // something changed, lost or added in each part
+		f.Add(ours[:at]+"_"+ours[at+1:], oursFor)
+		f.Add(ours[:at], oursFor)
+		f.Add(ours[:at]+"A"+ours[at:], oursFor)
+	}
 	f.Add("", "")
 	f.Add("AQAAAAAA", "ad")
 	f.Fuzz(func(t *testing.T, sealed, ad string) {

@@ -94,6 +94,7 @@ type App struct {
 	kept         *keptRevocations // nil if the store keeps its own
 	keys         *keys
 	limiter      *limiter
+	faceChecks   *faceChecks
 	pages        *page.Renderer
 	metrics      *metrics
 	events       *caddyevents.App
@@ -117,7 +118,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.gates = newGateRegistry()
 	for _, step := range []func() error{
 		a.provisionIdentity, a.provisionCredentials, a.provisionPartners, a.provisionSession,
-		a.provisionKeys, a.provisionStore, a.provisionRevocations, a.provisionClient, a.provisionLimits, a.provisionPages, a.provisionMetrics, a.provisionEvents,
+		a.provisionKeys, a.provisionStore, a.provisionRevocations, a.provisionClient, a.provisionLimits, a.provisionFaceChecks, a.provisionPages, a.provisionMetrics, a.provisionEvents,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -133,9 +134,10 @@ func (a *App) Start() error {
 	return nil
 }
 
-// Stop ends that. Streams end with the context that Caddy cancels.
+// Stop ends that and saves the count of Face Checks. Streams end with the context that Caddy cancels.
 func (a *App) Stop() error {
 	running.unset(a)
+	a.saveFaceChecks()
 	return nil
 }
 

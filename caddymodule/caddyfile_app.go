@@ -226,21 +226,23 @@ func (a *App) checkSession() error {
 // limitOptions are
 //
 //	limits {
-//		starts_per_client  <number>
-//		starts_per_second  <number>
-//		pending            <number>
-//		pending_per_client <number>
-//		streams            <number>
+//		starts_per_client   <number>
+//		starts_per_second   <number>
+//		pending             <number>
+//		pending_per_client  <number>
+//		streams             <number>
+//		face_checks_per_day <number>
 //	}
 func (a *App) limitOptions() map[string]option {
 	l := &Limits{}
 	a.Limits = l
 	return map[string]option{
-		"starts_per_client":  number(&l.StartsPerClient, checkLimit("starts_per_client")),
-		"starts_per_second":  fraction(&l.StartsPerSecond, checkStartsPerSecond),
-		"pending":            number(&l.Pending, checkLimit("pending")),
-		"pending_per_client": number(&l.PendingPerClient, checkLimit("pending_per_client")),
-		"streams":            number(&l.Streams, checkLimit("streams")),
+		"starts_per_client":   number(&l.StartsPerClient, checkLimit("starts_per_client")),
+		"starts_per_second":   fraction(&l.StartsPerSecond, checkStartsPerSecond),
+		"pending":             number(&l.Pending, checkLimit("pending")),
+		"pending_per_client":  number(&l.PendingPerClient, checkLimit("pending_per_client")),
+		"streams":             number(&l.Streams, checkLimit("streams")),
+		"face_checks_per_day": number(&l.FaceChecksPerDay, checkLimit("face_checks_per_day")),
 	}
 }
 

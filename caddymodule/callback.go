@@ -96,6 +96,7 @@ func (v *visitRequest) receive(t verifier.Transaction) int {
 	}
 	got, err := verifier.ParseCallback(http.MaxBytesReader(v.w, v.r.Body, verifier.MaxCallbackBytes), t.Requirement.NeededClaims())
 	if err != nil {
+		v.spendFaceCheck(&t) // for all we know
 		v.app.metrics.callbacks.WithLabelValues("malformed").Inc()
 		v.log(zapcore.WarnLevel, "callback not understood", zap.String("error", err.Error()))
 		return http.StatusBadRequest
@@ -132,6 +133,9 @@ func (v *visitRequest) record(t verifier.Transaction, got verifier.Callback) int
 	default: // a status of the future (TM-064)
 		v.app.metrics.callbacks.WithLabelValues("unknown_status").Inc()
 		return http.StatusOK
+	}
+	if outcome != "" {
+		v.spendFaceCheck(&t)
 	}
 	after, err := v.app.store.Update(context.WithoutCancel(v.r.Context()), t.ID, move)
 	switch {

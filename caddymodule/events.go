@@ -24,6 +24,9 @@ const (
 	eventSessionStarted = "session_started"
 	eventSessionEnded   = "session_ended"
 	eventRevoked        = "session_revoked" // by the operator; one event, however many sessions it ends
+
+	// eventFaceCheckBudget: four fifths, or all, of the day's Face Checks are spent.
+	eventFaceCheckBudget = "face_check_budget"
 )
 
 func (a *App) provisionEvents() error {

@@ -67,6 +67,7 @@ func loadApp(t testing.TB, text string) (*App, caddy.Context) {
 	setNow(testNow)
 	app.now = clockNow
 	app.limiter = newLimiter(app.Limits) // others' tests use the pooled one
+	app.faceChecks = newFaceChecks(0)
 	app.store = newSharedStore(verifier.NewMemoryStore(verifier.MemoryConfig{Now: clockNow}), clockNow)
 	t.Cleanup(func() {
 		if err := app.store.Destruct(); err != nil {

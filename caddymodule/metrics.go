@@ -42,6 +42,21 @@ func (a *App) provisionMetrics() error {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	a.metrics = m
+	return a.gaugeFaceChecks(registry)
+}
+
+// gaugeFaceChecks shows how near the day's budget is to its end.
+func (a *App) gaugeFaceChecks(registry *prometheus.Registry) error {
+	_, failed := registerOrExisting[prometheus.Collector](registry, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "caddy", Subsystem: "verified_id", Name: "face_checks_today", Help: "Face Checks made today, by UTC.",
+	}, func() float64 { return float64(a.faceChecks.today(a.now())) }))
+	budget, err := registerOrExisting(registry, prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: "caddy", Subsystem: "verified_id", Name: "face_check_budget", Help: "Face Checks allowed a day; 0 means no limit.",
+	}))
+	if err := errors.Join(failed, err); err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	budget.Set(float64(a.Limits.FaceChecksPerDay))
 	return nil
 }
 

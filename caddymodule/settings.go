@@ -47,6 +47,11 @@ type Limits struct {
 
 	// Open status streams at one time; further pages poll. Default: 10000.
 	Streams int `json:"streams,omitempty"`
+
+	// Face Checks a day (UTC), each of which Microsoft bills, passed or failed. A code that is shown holds a place until
+	// it can no longer become a Face Check, at most 7 minutes by the service's usual times; when all are taken, nobody new
+	// begins, and sessions go on. Counted in this process, and added up in Caddy's storage every 5 seconds. Default: no limit.
+	FaceChecksPerDay int `json:"face_checks_per_day,omitempty"`
 }
 
 // Pages is how the visitor's pages look.
@@ -131,6 +136,11 @@ func (l *Limits) withDefaults() error {
 			return err
 		}
 	}
+	if l.FaceChecksPerDay != 0 {
+		if err := checkLimit("face_checks_per_day")(l.FaceChecksPerDay); err != nil {
+			return err
+		}
+	}
 	if l.StartsPerSecond == 0 {
 		l.StartsPerSecond = defaultStartsPerSecond
 	}
@@ -139,7 +149,7 @@ func (l *Limits) withDefaults() error {
 
 // maxLimits are the highest values of the limits that are whole numbers.
 var maxLimits = map[string]int{
-	"starts_per_client": 1000, "pending": maxPending, "pending_per_client": maxPending, "streams": 1_000_000,
+	"starts_per_client": 1000, "pending": maxPending, "pending_per_client": maxPending, "streams": 1_000_000, "face_checks_per_day": 1_000_000,
 }
 
 func checkLimit(name string) func(int) error {

@@ -188,7 +188,14 @@ func (v *visitRequest) request() {
 	}
 	t := v.newTransaction(token, binding, gate.requirement(w, bound))
 	t.Renewals = codes + 1
-	v.begin(t, gate)
+	if wait, ok := v.reserveFaceCheck(&t); !ok {
+		v.app.metrics.starts.WithLabelValues("budget").Inc()
+		v.problemAfter(page.ProblemBudget, wait)
+		return
+	}
+	if !v.begin(t, gate) {
+		v.app.faceChecks.release(t.ID)
+	}
 }
 
 // mayStart takes one start of the client's share and of everybody's. Who has used up their Face Checks, which cost money
@@ -219,8 +226,8 @@ func (v *visitRequest) newTransaction(token visit, binding []byte, requirement v
 const codeLifetime = 5 * time.Minute
 
 // begin stores the transaction, calls the service and shows the code. The record exists before the call, so that a fast
-// wallet never meets a half-made one (TM-049).
-func (v *visitRequest) begin(t verifier.Transaction, gate *Gate) {
+// wallet never meets a half-made one (TM-049). It returns whether there is a code.
+func (v *visitRequest) begin(t verifier.Transaction, gate *Gate) bool {
 	ctx, cancel := context.WithTimeout(v.r.Context(), requestTimeout)
 	defer cancel()
 	key := newCallbackKey(&t)
@@ -228,11 +235,11 @@ func (v *visitRequest) begin(t verifier.Transaction, gate *Gate) {
 	case errors.Is(err, verifier.ErrFull), errors.Is(err, verifier.ErrClientFull):
 		v.app.metrics.starts.WithLabelValues("full").Inc()
 		v.problemAfter(page.ProblemBusy, time.Minute)
-		return
+		return false
 	case err != nil:
 		v.app.metrics.starts.WithLabelValues("store").Inc()
 		v.storeProblem(err, "storing a transaction")
-		return
+		return false
 	}
 	created, err := v.app.client.CreatePresentationRequest(ctx, v.app.presentationRequest(&t, gate.site, key), nextVector(t.CorrelationVector))
 	if err != nil {
@@ -242,17 +249,19 @@ func (v *visitRequest) begin(t verifier.Transaction, gate *Gate) {
 		}); err != nil {
 			v.log(zapcore.WarnLevel, "closing a transaction", zap.Error(err))
 		}
-		return
+		return false
 	}
 	if _, err := v.app.store.Update(ctx, t.ID, func(t *verifier.Transaction) error {
 		return t.Requested(created.RequestID, created.DeepLink, created.Expires)
 	}); err != nil {
 		v.storeProblem(err, "storing the request id")
-		return
+		return false
 	}
+	v.app.faceChecks.hold(t.ID, created.Expires.Add(verifier.CallbackGrace))
 	v.app.metrics.starts.WithLabelValues("started").Inc()
 	v.event(eventRequested, map[string]any{"request_id": created.RequestID, "credential": t.Requirement.Credential})
 	v.see("/wait?t=" + url.QueryEscape(t.ID))
+	return true
 }
 
 // see sends the browser on to one of our pages after a form.

@@ -135,7 +135,7 @@ func everyPage(t testing.TB, r *page.Renderer, text string) []rendered {
 
 func problemKinds() []string {
 	return []string{
-		page.ProblemUnavailable, page.ProblemBusy, page.ProblemLimited, page.ProblemStore, page.ProblemLogout, page.ProblemNotFound,
+		page.ProblemUnavailable, page.ProblemBusy, page.ProblemLimited, page.ProblemBudget, page.ProblemStore, page.ProblemLogout, page.ProblemNotFound,
 		page.ProblemBadRequest, page.ProblemForbidden, page.ProblemExpired, page.ProblemCookies, page.ProblemPartner,
 		page.ProblemNotAllowed, page.ProblemInternal,
 	}

@@ -111,6 +111,8 @@ func TestProblems(t *testing.T) {
 		{page.ProblemBusy, 0, 10, 503, "Please wait a moment"},
 		{page.ProblemBusy, 0, 60, 503, "in about a minute"},
 		{page.ProblemLimited, 0, 61, 429, "in about 2 minutes"},
+		{page.ProblemBudget, 0, 5400, 503, "in about 90 minutes"},
+		{page.ProblemBudget, 0, 36001, 503, "in about 11 hours"},
 		{page.ProblemStore, 0, 0, 503, "stay signed in"},
 		{page.ProblemLogout, 0, 0, 503, "a copy of your session"},
 		{page.ProblemNotFound, 0, 0, 404, "nothing here"},

@@ -25,6 +25,7 @@ var problems = map[string]struct {
 	ProblemUnavailable: {http.StatusServiceUnavailable, nextAgain},
 	ProblemBusy:        {http.StatusServiceUnavailable, nextAgain},
 	ProblemLimited:     {http.StatusTooManyRequests, nextAgain},
+	ProblemBudget:      {http.StatusServiceUnavailable, nextAgain},
 	ProblemStore:       {http.StatusServiceUnavailable, nextAgain},
 	ProblemLogout:      {http.StatusServiceUnavailable, nextSite},
 	ProblemNotFound:    {http.StatusNotFound, nextSite},
@@ -69,6 +70,8 @@ func (r *Renderer) problemView(p Problem) view {
 		page.Next = "/"
 	}
 	switch minutes := (p.RetryAfter + 59) / 60; {
+	case minutes > 90:
+		page.When = fmt.Sprintf(r.texts["when_hours"], (minutes+59)/60)
 	case p.RetryAfter <= 0:
 	case p.RetryAfter < 30:
 		page.When = r.texts["when_soon"]

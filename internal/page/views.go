@@ -206,6 +206,7 @@ const (
 	ProblemUnavailable = "unavailable" // the Request Service does not answer
 	ProblemBusy        = "busy"        // the Request Service asks to come later
 	ProblemLimited     = "limited"     // this visitor has started too often
+	ProblemBudget      = "budget"      // all Face Checks of the day are spent, or spoken for
 	ProblemStore       = "store"       // our store does not answer
 	ProblemLogout      = "logout"      // the same, when a visitor logs out: only the browser is signed out
 	ProblemNotFound    = "not_found"

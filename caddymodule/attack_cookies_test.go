@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
+)
+
+// One store serves all sites of a config. Somebody verifies for the wiki, brings the wiki's binding secret to payroll, which
+// takes any text, and finishes the wiki's transaction there. TM-021, TM-022, TM-029.
+func TestTransactionOfAnotherSiteIsFinishedHere(t *testing.T) {
+	app, g, s := journeyGate(t, "", mailGate)
+	wiki := onSite(t, app, g, "https://wiki.contoso.example")
+	there, here := newBrowser(t, wiki), newBrowser(t, g)
+	id := there.verifyAt(s, "/")
+	here.cookies[g.site.binding.Name] = there.cookies[wiki.site.binding.Name]
+	page, _ := here.open("/.verified-id/start")
+	here.post("/.verified-id/finish", url.Values{"token": {tokenIn(t, page.Body.String())}, "t": {id}})
+	if _, u := here.open("/"); u.hits != 0 {
+		t.Error("a verification for the wiki opened payroll")
+	}
+}
+
+// The app streams for a long time and the visitor logs out, or verifies anew, meanwhile: the answer must not put the dead
+// session's cookie over what the browser has now. TM-155.
+func TestLongAnswerDoesNotRenewAnEndedSession(t *testing.T) {
+	app, ctx := loadApp(t, testApp(""))
+	g := loadGate(t, ctx, "verified_id")
+	_, cookie := sessionOf(g, presentation(g))
+	setNow(testNow.Add(30 * time.Minute))
+	w := httptest.NewRecorder()
+	slow := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		held, _ := sessionOf(g, presentation(g))
+		err := app.store.end(r.Context(), verifier.Revocation{Kind: verifier.RevokeSession, Value: held.ID, Since: clockNow(), Until: held.Expires})
+		w.WriteHeader(http.StatusOK)
+		return err
+	})
+	if err := g.ServeHTTP(w, request("GET", testOrigin+"/", withCookie(cookie)), slow); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Header().Values("Set-Cookie"); len(got) != 0 {
+		t.Errorf("Set-Cookie %.60q for a session that has ended", got)
+	}
+}
+
+// A second revocation of the same holder, with an end that is no later, still covers what began since the first. TM-156.
+func TestSecondRevocationCoversNewerSessions(t *testing.T) {
+	app, ctx := loadApp(t, testApp(""))
+	g := loadGate(t, ctx, "verified_id")
+	held, _ := sessionOf(g, presentation(g))
+	until := testNow.Add(8 * time.Hour)
+	first := verifier.Revocation{Kind: verifier.RevokeSubject, Value: held.Subject, Since: testNow.Add(-time.Hour), Until: until}
+	again := first
+	again.Since = testNow
+	for _, r := range []verifier.Revocation{first, again} {
+		if err := app.store.end(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cookie := g.site.session.Name + "=" + g.site.seal(held) // began a minute ago, between the two
+	if _, u := serve(t, g, request("GET", testOrigin+"/", withCookie(cookie))); u.hits != 0 {
+		t.Error("a session older than the second revocation opens the app")
+	}
+}
+
+// The operator changes a limit and reloads. The memory store's key is another one then; who was logged out must stay so.
+// TM-137, TM-155.
+func TestReloadWithOtherLimitsForgetsNoLogout(t *testing.T) {
+	before, ctx := loadApp(t, testApp(""))
+	own := before.store
+	t.Cleanup(func() { before.store = own })
+	if err := before.provisionStore(); err != nil {
+		t.Fatal(err)
+	}
+	held, _ := sessionOf(loadGate(t, ctx, "verified_id"), verifier.Presentation{})
+	if err := before.store.end(t.Context(), verifier.Revocation{Kind: verifier.RevokeSession, Value: held.ID, Since: held.Created, Until: time.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	after := &App{ctx: before.ctx, now: before.now, logger: before.logger, Limits: &Limits{Pending: 9_999}}
+	if err := after.provisionStore(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := after.Cleanup(); err != nil {
+			t.Error(err)
+		}
+	})
+	if !after.store.revoked.hit(verifier.RevokeSession, held.ID, held.Created) {
+		t.Error("the new config does not know that the session was ended")
+	}
+}
+
+// The app, or whoever has broken into it, answers on an open path, to an anonymous visitor, or ahead of its answer, and sets
+// our cookies. TM-011.
+func TestAppSetsOurCookieForAnonymousVisitors(t *testing.T) {
+	_, ctx := loadApp(t, testApp(""))
+	for name, c := range map[string]struct{ text, path, cookie string }{
+		"optional":    {"verified_id {\n optional\n}", "/", ""},
+		"public":      {"verified_id {\n public /open\n}", "/open", ""},
+		"report only": {"verified_id {\n report_only\n}", "/", ""},
+	} {
+		g := loadGate(t, ctx, c.text)
+		w := httptest.NewRecorder()
+		app := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header()["Set-Cookie"] = []string{"theirs=1", g.site.session.Name + "=fixed; Path=/; Secure", g.site.binding.Name + "=" + strings.Repeat("f", 43) + "; Path=/; Secure"}
+			w.WriteHeader(http.StatusOK)
+			return nil
+		})
+		if err := g.ServeHTTP(w, request("GET", testOrigin+c.path, nil), app); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Header().Values("Set-Cookie"); !slices.Equal(got, []string{"theirs=1"}) {
+			t.Errorf("%s: Set-Cookie %.80q, want the app's own", name, got)
+		}
+	}
+	g := loadGate(t, ctx, "verified_id")
+	_, cookie := sessionOf(g, presentation(g))
+	early := &earlyRecorder{ResponseRecorder: httptest.NewRecorder()}
+	app := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header()["Set-Cookie"] = []string{g.site.session.Name + "=fixed; Path=/; Secure"}
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Del("Set-Cookie")
+		w.WriteHeader(http.StatusOK)
+		return nil
+	})
+	if err := g.ServeHTTP(early, request("GET", testOrigin+"/", withCookie(cookie)), app); err != nil {
+		t.Fatal(err)
+	}
+	if got := early.early.Values("Set-Cookie"); len(got) != 0 {
+		t.Errorf("early hints with Set-Cookie %q", got)
+	}
+}
+
+// earlyRecorder remembers the header of an informational answer.
+type earlyRecorder struct {
+	*httptest.ResponseRecorder
+	early http.Header
+}
+
+func (w *earlyRecorder) WriteHeader(status int) {
+	if status < 200 {
+		w.early = w.Header().Clone()
+		return
+	}
+	w.ResponseRecorder.WriteHeader(status)
+}
+
+// Browsers send a cookie that was set without a name as its bare value, so "=insecure-verified-id=x" comes back as ours.
+// TM-011.
+func TestAppSetsOurCookieWithoutAName(t *testing.T) {
+	_, ctx := loadApp(t, testApp(""))
+	g := loadGate(t, ctx, "verified_id")
+	for _, line := range []string{"=insecure-verified-id=fixed", "=insecure-verified-id-binding=fixed; Path=/", " = __Host-verified-id=fixed", "\t=insecure-verified-id=fixed"} {
+		got := answerWith(t, g, http.Header{"Set-Cookie": {"theirs=1", line}})
+		if lines := got.Values("Set-Cookie"); !slices.Equal(lines, []string{"theirs=1"}) {
+			t.Errorf("Set-Cookie %q, want the app's own", lines)
+		}
+	}
+}
+
+// The address is http://localhost, for trying; the port is open to the network. Nobody but this machine gets cookies without
+// TLS. TM-019.
+func TestInsecureSiteIsReachedFromElsewhere(t *testing.T) {
+	app, ctx := loadApp(t, strings.Replace(testApp("insecure_loopback_http"), testOrigin, "http://localhost:8080", 1))
+	g := loadGate(t, ctx, "verified_id")
+	newService(t, app)
+	for host, want := range map[string]bool{"localhost:8080": true, "127.0.0.1:8080": true, "192.0.2.1:8080": false, "payroll.contoso.example": false, "localhost.evil.example": false} {
+		r := request("GET", "http://"+host+"/.verified-id/start", pageLoad)
+		w, _ := serve(t, g, r)
+		if got := len(w.Result().Cookies()) > 0; got != want {
+			t.Errorf("Host %s: a cookie without Secure: %v, want %v", host, got, want)
+		}
+	}
+}
+
+// Cookies know no ports: two gated sites of one host overwrite and clear each other's sessions. TM-022.
+func TestTwoPortsOfOneHost(t *testing.T) {
+	app, ctx := loadApp(t, testApp(""))
+	g := loadGate(t, ctx, "verified_id")
+	other := onSite(t, app, g, testOrigin+":8443")
+	if g.site.session.Name == other.site.session.Name {
+		t.Errorf("both sites call their session %s", g.site.session.Name)
+	}
+}
+
+// The browser lost the answer and asks again: one session, one event, one count. TM-032, TM-045.
+func TestRepeatedFinishIsOneSessionStart(t *testing.T) {
+	x := attack(t, "", gatedSite)
+	g := x.gate(t, nil)
+	s := newService(t, x.app)
+	b := newBrowser(t, g)
+	id := b.verifyAt(s, "/")
+	wait, _ := b.open("/.verified-id/wait?t=" + id)
+	form := url.Values{"token": {tokenIn(t, wait.Body.String())}, "t": {id}}
+	for range 3 {
+		b.post("/.verified-id/finish", form)
+	}
+	if got := strings.Count(x.logged(t), `"msg":"`+eventSessionStarted+`"`); got != 1 {
+		t.Errorf("%d starts of one session", got)
+	}
+}
+
+// A script still asks with the old cookie while the visitor verifies anew: the refusal must not clear the new cookie. TM-034.
+func TestLateRefusalDoesNotClearANewSession(t *testing.T) {
+	app, ctx := loadApp(t, testApp(""))
+	g := loadGate(t, ctx, "verified_id")
+	held, cookie := sessionOf(g, presentation(g))
+	if err := app.store.end(t.Context(), verifier.Revocation{Kind: verifier.RevokeSession, Value: held.ID, Since: testNow, Until: held.Expires}); err != nil {
+		t.Fatal(err)
+	}
+	w, _ := serve(t, g, request("GET", testOrigin+"/poll", withCookie(cookie, "Sec-Fetch-Mode", "cors")))
+	if got := w.Header().Values("Set-Cookie"); len(got) != 0 {
+		t.Errorf("a script's request clears the browser's cookie: %.60q", got)
+	}
+}

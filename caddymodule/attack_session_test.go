@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
@@ -215,29 +213,6 @@ func TestInsecureCookieIsNoSecureOne(t *testing.T) {
 	} {
 		if _, u := serve(t, c.at, request("GET", testOrigin+"/", withCookie(c.cookie))); u.hits != 0 {
 			t.Errorf("%.40s opened %s", c.cookie, c.at.site.origin.url)
-		}
-	}
-}
-
-// The app streams for a long time and the visitor logs out meanwhile: the cookie that the answer renews is dead. TM-155.
-func TestRenewedCookieOfEndedSessionIsDead(t *testing.T) {
-	app, ctx := loadApp(t, testApp(""))
-	g := loadGate(t, ctx, "verified_id")
-	_, cookie := sessionOf(g, presentation(g))
-	setNow(testNow.Add(30 * time.Minute))
-	w := httptest.NewRecorder()
-	slow := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		held, _ := sessionOf(g, presentation(g))
-		err := app.store.end(r.Context(), verifier.Revocation{Kind: verifier.RevokeSession, Value: held.ID, Since: clockNow(), Until: held.Expires})
-		w.WriteHeader(http.StatusOK)
-		return err
-	})
-	if err := g.ServeHTTP(w, request("GET", testOrigin+"/", withCookie(cookie)), slow); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range w.Result().Cookies() {
-		if _, u := serve(t, g, request("GET", testOrigin+"/", withCookie(c.Name+"="+c.Value))); u.hits != 0 {
-			t.Error("the renewed cookie opens the app")
 		}
 	}
 }

@@ -47,7 +47,7 @@ func BenchmarkSessionCheck(b *testing.B) {
 	r := request("GET", testOrigin+"/payroll", browserHeader(cookie))
 	b.ReportAllocs()
 	for b.Loop() {
-		held, _ := g.openSession(r, testNow)
+		held, _ := g.site.openSession(r, testNow)
 		if _, refusal := g.decide(r, held, testNow); refusal != "" {
 			b.Fatal(refusal)
 		}

@@ -57,7 +57,7 @@ func TestSessionStartIsTold(t *testing.T) {
 	requestID, state, key := s.last(t)
 	callback(t, g, key, verified(requestID, state))
 	b.finish(id)
-	held, _ := g.openSession(requestWith(b), testNow)
+	held, _ := g.site.openSession(requestWith(b), testNow)
 	if held == nil {
 		t.Fatal("no session")
 	}

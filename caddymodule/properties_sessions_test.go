@@ -106,7 +106,7 @@ func TestPlantedCookiesAreNotAdopted(t *testing.T) {
 		b.finish(at.Query().Get("t"))
 	}
 	sessionOf := func(b *browser) string {
-		if held, _ := g.openSession(requestWith(b), testNow); held != nil {
+		if held, _ := g.site.openSession(requestWith(b), testNow); held != nil {
 			return held.ID
 		}
 		return ""

@@ -93,7 +93,7 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request) (onward http.Respon
 	}
 
 	now := g.app.now()
-	held, ended := g.openSession(r, now)
+	held, ended := g.site.openSession(r, now)
 	id, refusal := g.decide(r, held, now)
 	if held == nil {
 		refusal = ended

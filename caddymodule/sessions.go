@@ -14,10 +14,6 @@ import (
 
 // openSession opens the session cookie and refuses one that has ended: by time, by idling or by revocation. It asks no
 // store: revocations come to this process by themselves. Without a session it says why there is none.
-func (g *Gate) openSession(r *http.Request, now time.Time) (*session.Session, verifier.Reason) {
-	return g.site.openSession(r, now)
-}
-
 func (s *site) openSession(r *http.Request, now time.Time) (*session.Session, verifier.Reason) {
 	value, ok := session.FindCookie(cookiesOf(r), s.session.Name)
 	if !ok {

@@ -83,7 +83,7 @@ func TestResultIsTakenOnce(t *testing.T) {
 	w, _ := b.open("/.verified-id/wait?t=" + id)
 	form := url.Values{"token": {tokenIn(t, w.Body.String())}, "t": {id}}
 	sessionID := func() string {
-		held, _ := g.openSession(requestWith(b), app.now())
+		held, _ := g.site.openSession(requestWith(b), app.now())
 		if held == nil {
 			return ""
 		}

@@ -3,7 +3,10 @@
 package caddymodule
 
 import (
+	"bufio"
 	"io"
+	"math"
+	"net"
 	"net/http"
 	"strings"
 
@@ -16,6 +19,7 @@ type answerWriter struct {
 	private bool              // the answer is to somebody who was let in as themselves
 	renew   func(http.Header) // sets our own cookie, after the app's attempts to are dropped; nil: nothing to set
 	done    bool
+	passage passage
 }
 
 // WriteHeader corrects the header of the final answer; informational ones pass.
@@ -25,24 +29,62 @@ func (p *answerWriter) WriteHeader(status int) {
 	} else {
 		dropOwnCookies(p.Header())
 	}
+	if p.passage.over.Load() { // the answer to a long poll comes too late
+		clear(p.Header())
+		status = http.StatusUnauthorized
+	}
 	p.ResponseWriterWrapper.WriteHeader(status)
 }
 
 // Write implements io.Writer.
 func (p *answerWriter) Write(b []byte) (int, error) {
 	p.correct()
+	if p.passage.over.Load() {
+		return 0, errSessionOver
+	}
 	return p.ResponseWriterWrapper.Write(b)
 }
 
-// ReadFrom implements io.ReaderFrom, so that sendfile still works.
-func (p *answerWriter) ReadFrom(r io.Reader) (int64, error) {
+// readFromChunk is how much may be sent before the passage is looked at again.
+const readFromChunk = 1 << 20
+
+// ReadFrom implements io.ReaderFrom, so that sendfile still works, which knows files and files within one limit.
+func (p *answerWriter) ReadFrom(r io.Reader) (total int64, err error) {
 	p.correct()
-	return p.ResponseWriterWrapper.ReadFrom(r)
+	limit := int64(math.MaxInt64)
+	if limited, ok := r.(*io.LimitedReader); ok {
+		r, limit = limited.R, limited.N
+		defer func() { limited.N -= total }()
+	}
+	for total < limit {
+		if p.passage.over.Load() {
+			return total, errSessionOver
+		}
+		chunk := min(readFromChunk, limit-total)
+		n, err := p.ResponseWriterWrapper.ReadFrom(&io.LimitedReader{R: r, N: chunk})
+		total += n
+		if err != nil || n < chunk {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// Hijack implements http.Hijacker, for handlers that go on in another protocol.
+func (p *answerWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(p.ResponseWriter).Hijack()
+	if err == nil {
+		p.passage.upgraded(conn)
+	}
+	return conn, buffered, err
 }
 
 // FlushError is what http.ResponseController calls; a flush may be the first thing an app does.
 func (p *answerWriter) FlushError() error {
 	p.correct()
+	if p.passage.over.Load() {
+		return errSessionOver
+	}
 	return http.NewResponseController(p.ResponseWriter).Flush()
 }
 
@@ -126,4 +168,5 @@ func dropOwnCookies(header http.Header) {
 var (
 	_ http.ResponseWriter = (*answerWriter)(nil)
 	_ io.ReaderFrom       = (*answerWriter)(nil)
+	_ http.Hijacker       = (*answerWriter)(nil)
 )

@@ -52,12 +52,13 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if err != nil || onward == nil {
 		return err
 	}
-	return g.forward(onward, r, next)
+	defer onward.passage.leave()
+	return g.forward(onward, onward.passage.stoppable(r), next)
 }
 
 // admit returns the writer with which the next handler answers, or nil when it has answered itself. A panic of ours is an
 // error and a closed gate (TM-124).
-func (g *Gate) admit(w http.ResponseWriter, r *http.Request) (onward http.ResponseWriter, err error) {
+func (g *Gate) admit(w http.ResponseWriter, r *http.Request) (onward *answerWriter, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			g.logger.Error("panic", zap.String("type", fmt.Sprintf("%T", p)), zap.Stack("stack"))
@@ -103,6 +104,9 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request) (onward http.Respon
 		g.setHeaders(r.Header, id)
 		setPlaceholders(r, id)
 		answer.private, answer.renew = true, g.renewal(held, now)
+		if !g.ReportOnly { // which lets everybody pass, and for as long as they like
+			g.app.store.passages.enter(&answer.passage, g, id, w, now)
+		}
 		return answer, nil
 	case g.ReportOnly:
 		g.report(r, refusal)

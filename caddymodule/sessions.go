@@ -32,9 +32,16 @@ func (s *site) openSession(r *http.Request, now time.Time) (*session.Session, ve
 // ended says whether a session is over, and why. The times are sealed in it; the cookie's own Max-Age is only cosmetic
 // (TM-023). A limit that was shortened since counts at once.
 func (s *site) ended(held *session.Session, now time.Time) verifier.Reason {
-	settings := s.app.Session
+	if !held.Live(now, time.Duration(s.app.Session.Idle)) {
+		return sessionExpired
+	}
+	return s.over(held, now)
+}
+
+// over is ended but for idling, after which a session may yet turn out to be in use elsewhere.
+func (s *site) over(held *session.Session, now time.Time) verifier.Reason {
 	switch {
-	case !held.Live(now, time.Duration(settings.Idle)), !now.Before(held.Created.Add(time.Duration(settings.Lifetime))):
+	case !held.Live(now, 0), !now.Before(held.Created.Add(time.Duration(s.app.Session.Lifetime))):
 		return sessionExpired
 	case s.revoked(held):
 		return sessionRevoked
@@ -79,8 +86,9 @@ func (g *Gate) renewal(held *session.Session, now time.Time) func(http.Header) {
 		if g.site.ended(held, g.app.now()) != "" { // while the app was answering
 			return
 		}
-		held.Seen = now
-		if err := g.site.session.Set(h, g.site.seal(held), held.Expires.Sub(now)); err != nil {
+		fresh := *held // others read it meanwhile
+		fresh.Seen = now
+		if err := g.site.session.Set(h, g.site.seal(&fresh), fresh.Expires.Sub(now)); err != nil {
 			g.logger.Warn("session cookie not renewed", zap.Error(err))
 		}
 	}

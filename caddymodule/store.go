@@ -71,9 +71,10 @@ func (MemoryStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // sharedStore is a store and what this process knows of revocations, kept across reloads.
 type sharedStore struct {
 	verifier.Store
-	revoked revocations
-	cancel  context.CancelFunc
-	done    chan struct{}
+	revoked  revocations
+	passages passages
+	cancel   context.CancelFunc
+	done     chan struct{}
 }
 
 var storePool = caddy.NewUsagePool()
@@ -121,7 +122,8 @@ func (a *App) provisionStore() error {
 
 func newSharedStore(store verifier.Store, now func() time.Time) *sharedStore {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &sharedStore{Store: store, revoked: revocations{now: now}, cancel: cancel, done: make(chan struct{})}
+	s := &sharedStore{Store: store, revoked: revocations{now: now, heard: make(chan struct{}, 1)}, cancel: cancel, done: make(chan struct{})}
+	go s.passages.watch(ctx, s.revoked.heard)
 	go func() {
 		defer close(s.done)
 		for ctx.Err() == nil {
@@ -172,6 +174,7 @@ type revocations struct {
 	now     func() time.Time
 	mu      sync.Mutex
 	current atomic.Pointer[map[revocationKey]verifier.Revocation]
+	heard   chan struct{} // has an element when there is something new
 }
 
 type revocationKey struct {
@@ -199,6 +202,10 @@ func (r *revocations) add(entries ...verifier.Revocation) {
 		next[key] = entry
 	}
 	r.current.Store(&next)
+	select {
+	case r.heard <- struct{}{}:
+	default:
+	}
 }
 
 // covers says whether the entries say all that this one does.

@@ -221,23 +221,31 @@ const appForExamples = `{
 			type   VerifiedEmployee
 			issuer did:web:verifiedid.contoso.com
 		}
+		credential contractor {
+			type   VerifiedContractor
+			issuer did:web:partner.example
+		}
 	}
 }
 `
 
-// An operator copies an example of the security documentation. It is read by Caddy as it stands.
-func TestSecurityExamplesAdapt(t *testing.T) {
+// An operator copies an example of the documentation. It is read by Caddy as it stands.
+func TestDocumentedExamplesAdapt(t *testing.T) {
 	t.Parallel()
-	content, err := os.ReadFile(securityDoc)
+	pages, err := filepath.Glob("docs/*.md")
 	if err != nil {
-		t.Fatalf("reading: %v", err)
+		t.Fatal(err)
 	}
-	examples := regexp.MustCompile("(?s)```caddyfile\n(.*?)```").FindAllSubmatch(content, -1)
-	if len(examples) < 3 {
-		t.Fatalf("%d examples in %s", len(examples), securityDoc)
+	var examples []string
+	for _, name := range append(pages, "README.md") {
+		for _, found := range regexp.MustCompile("(?s)```caddyfile\n(.*?)```").FindAllSubmatch(readRepositoryFile(t, name), -1) {
+			examples = append(examples, string(found[1]))
+		}
 	}
-	for _, example := range examples {
-		text := string(example[1])
+	if len(examples) < 5 {
+		t.Fatalf("%d examples in %v", len(examples), pages)
+	}
+	for _, text := range examples {
 		if !strings.HasPrefix(text, "{") {
 			text = appForExamples + text
 		}

@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -101,6 +102,8 @@ type App struct {
 	gates        *gateRegistry
 	releases     []func()
 	now          func() time.Time
+	// observe is told what each gate did with a request. Only `caddy verified-id check` sets it.
+	observe func(g *Gate, r *http.Request, passes bool)
 }
 
 // CaddyModule returns the Caddy module information.

@@ -348,6 +348,43 @@ func TestREADMENamesEveryOption(t *testing.T) {
 	}
 }
 
+// TestReferenceExplainsEveryOption keeps docs/caddyfile.md complete: each option has its row in the table of its block, and
+// each row is an option.
+func TestReferenceExplainsEveryOption(t *testing.T) {
+	reference, err := os.ReadFile("../docs/caddyfile.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	explained := map[string]bool{}
+	block := ""
+	heading, row := regexp.MustCompile("^##+ .*`([a-z_]+)`"), regexp.MustCompile("^\\| `([a-z_]+)")
+	for line := range strings.Lines(string(reference)) {
+		if m := heading.FindStringSubmatch(line); m != nil {
+			block = m[1]
+			switch {
+			case strings.Contains(line, "global option"):
+				block = "app"
+			case strings.Contains(line, "directive"):
+				block = "gate"
+			}
+		} else if strings.HasPrefix(line, "## ") {
+			block = ""
+		}
+		if m := row.FindStringSubmatch(line); m != nil && block != "" {
+			explained[optionName{block, m[1]}.String()] = true
+		}
+	}
+	for _, o := range knownOptions(t) {
+		if !explained[o.String()] {
+			t.Errorf("docs/caddyfile.md has no row for the option %q", o)
+		}
+		delete(explained, o.String())
+	}
+	for o := range explained {
+		t.Errorf("docs/caddyfile.md explains %q, which is no option", o)
+	}
+}
+
 // TestCaddyfileExampleLoads follows the example as far as one can without a tenant: with the secrets it names in place, it
 // loads, and the gate stands where it says.
 func TestCaddyfileExampleLoads(t *testing.T) {

@@ -49,6 +49,9 @@ func takeCookies(r *http.Request) {
 // through only with a session that meets this gate.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	onward, err := g.admit(w, r)
+	if g.app.observe != nil {
+		g.app.observe(g, r, onward != nil)
+	}
 	if err != nil || onward == nil {
 		return err
 	}

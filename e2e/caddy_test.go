@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ type caddyProcess struct {
 	ended chan struct{} // closed when the process has ended; result is set by then
 	// result is what the process ended with.
 	result error
+	killed atomic.Bool // by the test
 }
 
 // adminClient talks to the admin endpoint, one connection a call.
@@ -34,6 +36,14 @@ var adminClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: tru
 // startCaddy runs the binary with the Caddyfile, an admin port of its own, and the folder as its home. It returns when all
 // listeners are open; at the end of the test the server must stop when asked, in order and without a race report.
 func startCaddy(t *testing.T, home, caddyfile string) *caddyProcess {
+	t.Helper()
+	c := launchCaddy(t, home, caddyfile)
+	c.wait(t, "serving initial configuration")
+	return c
+}
+
+// launchCaddy is startCaddy without the waiting.
+func launchCaddy(t *testing.T, home, caddyfile string) *caddyProcess {
 	t.Helper()
 	config := filepath.Join(home, "Caddyfile")
 	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
@@ -53,25 +63,43 @@ func startCaddy(t *testing.T, home, caddyfile string) *caddyProcess {
 	if err := c.cmd.Start(); err != nil {
 		t.Fatalf("starting Caddy: %v", err)
 	}
-	ready, cancel := context.WithTimeoutCause(t.Context(), patience, errors.New("not ready in time"))
-	ready, abort := context.WithCancelCause(ready)
-	defer cancel()
 	go func() {
 		c.result = c.cmd.Wait()
 		close(c.ended)
-		abort(fmt.Errorf("ended: %w", c.result))
 	}()
-
 	t.Cleanup(func() {
 		c.stop(t)
 		if t.Failed() {
 			t.Logf("Caddyfile:\n%s\nCaddy's log:\n%s", caddyfile, c.log)
 		}
 	})
-	if err := c.log.Wait(ready, "serving initial configuration"); err != nil {
-		t.Fatalf("starting Caddy: %v", err)
-	}
 	return c
+}
+
+// wait returns when the server has logged the text.
+func (c *caddyProcess) wait(t *testing.T, text string) {
+	t.Helper()
+	ready, cancel := context.WithTimeoutCause(t.Context(), patience, errors.New("not in time"))
+	defer cancel()
+	ready, abort := context.WithCancelCause(ready)
+	defer abort(nil)
+	go func() {
+		select {
+		case <-c.ended:
+			abort(fmt.Errorf("ended: %w", c.result))
+		case <-ready.Done():
+		}
+	}()
+	if err := c.log.Wait(ready, text); err != nil {
+		t.Fatalf("waiting for Caddy to say %q: %v", text, err)
+	}
+}
+
+// kill ends the server as kill -9 does, wherever it is.
+func (c *caddyProcess) kill() {
+	c.killed.Store(true)
+	_ = c.cmd.Process.Kill()
+	<-c.ended
 }
 
 // stop asks the server to end and judges how it did. A server that does not end is made to tell where it hangs.
@@ -96,7 +124,7 @@ func (c *caddyProcess) stop(t *testing.T) {
 			}
 		}
 	}
-	if c.result != nil {
+	if c.result != nil && !c.killed.Load() {
 		t.Errorf("Caddy ended with %v", c.result)
 	}
 	for _, bad := range []string{"WARNING: DATA RACE", "panic: ", "http: panic serving"} {

@@ -111,7 +111,7 @@ func (v *visitRequest) logout() {
 	v.binding.Clear(header)
 	v.journey.Clear(header)
 	if held, _ := v.openSession(v.r, v.now); held != nil {
-		if err := v.endSession(context.WithoutCancel(v.r.Context()), held); err != nil {
+		if err := v.endSession(context.WithoutCancel(v.r.Context()), held, endedByLogout); err != nil {
 			v.log(zapcore.ErrorLevel, "ending a session: other nodes, and this one after a restart, may not know that it has ended", zap.Error(err))
 			v.problemAfter(page.ProblemLogout, storePatience)
 			return

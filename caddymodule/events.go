@@ -12,8 +12,8 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// Events, which Caddy's events app hands to whoever subscribed, and which stand in the log under the same names. They name
-// no holder but by the keyed subject, and carry no claim.
+// Events, which Caddy's events app hands to whoever subscribed, and which the audit log has under the same names. They name
+// no holder but by the keyed subject, and carry no claim. docs/audit.md describes them.
 const (
 	eventRequested      = "presentation_requested"
 	eventRetrieved      = "presentation_retrieved"
@@ -42,29 +42,46 @@ func (a *App) provisionEvents() error {
 	return nil
 }
 
+// auditLog is the name of the logger below the app's, verified_id.audit in all, so that operators can give it a file of its own.
+const auditLog = "audit"
+
+// visitFields are on every event of a visit, which is every one but those of the operator and of the day's budget.
+var visitFields = []string{"client_ip", "correlation_vector", "site"}
+
+// eventFields are what an event may carry. Another field is not emitted: what nobody has described may be personal.
+var eventFields = map[string][]string{
+	eventRequested:       {"credential", "request_id"},
+	eventRetrieved:       {"credential", "request_id", "retrievals"},
+	eventVerified:        {"credential", "request_id", "subject"},
+	eventRefused:         {"credential", "reason", "request_id"},
+	eventIDVStarted:      {"credential", "partner"},
+	eventIDVReturned:     {"credential", "partner"},
+	eventSessionStarted:  {"credential", "cross_device", "request_id", "session_id", "subject"},
+	eventSessionEnded:    {"reason", "session_id", "subject"},
+	eventRevoked:         {"credential", "issuer", "kept", "kind", "session_id", "subject"},
+	eventFaceCheckBudget: {"budget", "spent"},
+}
+
 // event tells what happened on this visit. Subscribers run apart from the request: neither a wallet nor a browser waits for
 // them.
 func (v *visitRequest) event(name string, data map[string]any) {
 	data["correlation_vector"] = v.vector
 	data["client_ip"] = clientOf(v.r)
-	v.app.event(v.logger, name, data)
+	data["site"] = v.origin.url
+	v.app.event(name, data)
 }
 
-func (a *App) event(logger *zap.Logger, name string, data map[string]any) {
+func (a *App) event(name string, data map[string]any) {
+	maps.DeleteFunc(data, func(field string, _ any) bool {
+		return !slices.Contains(eventFields[name], field) && !slices.Contains(visitFields, field)
+	})
 	if a.events.ShouldEmit(name) {
 		go a.events.Emit(a.ctx, name, maps.Clone(data))
 	}
-	if c := logger.Check(zapcore.InfoLevel, name); c != nil {
+	if c := a.logger.Named(auditLog).Check(zapcore.InfoLevel, name); c != nil {
 		fields := make([]zap.Field, 0, len(data))
 		for _, key := range slices.Sorted(maps.Keys(data)) {
-			switch value := data[key].(type) {
-			case string:
-				fields = append(fields, zap.String(key, value))
-			case bool:
-				fields = append(fields, zap.Bool(key, value))
-			case int:
-				fields = append(fields, zap.Int(key, value))
-			}
+			fields = append(fields, zap.Any(key, data[key]))
 		}
 		c.Write(fields...)
 	}

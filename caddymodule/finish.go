@@ -62,7 +62,7 @@ func (v *visitRequest) finish() {
 func (v *visitRequest) enter(ctx context.Context, t *verifier.Transaction, id string, first bool) {
 	before, _ := v.openSession(v.r, v.now)
 	if before != nil && before.ID != id {
-		if err := v.endSession(ctx, before); err != nil {
+		if err := v.endSession(ctx, before, endedByVerification); err != nil {
 			v.storeProblem(err, "ending the earlier session")
 			return
 		}
@@ -93,14 +93,20 @@ func (v *visitRequest) enter(ctx context.Context, t *verifier.Transaction, id st
 	v.app.pages.Onward(v.w, page.Onward{Meta: v.meta(), To: t.ReturnTo})
 }
 
+// Why a session has ended before its time, as the audit log says it. Nobody notices one that runs out.
+const (
+	endedByLogout       = "logout"
+	endedByVerification = "replaced" // by the session of the browser's next verification
+)
+
 // endSession makes a session dead on the server, until it would have ended by itself (TM-155). After an error it is dead
 // for this process only.
-func (v *visitRequest) endSession(ctx context.Context, held *session.Session) error {
+func (v *visitRequest) endSession(ctx context.Context, held *session.Session, reason string) error {
 	err := v.app.end(ctx, verifier.Revocation{
 		Kind: verifier.RevokeSession, Value: held.ID, Until: held.Expires.Add(clockSkew),
 		// The node that began it may have a clock ahead of ours.
 		Since: later(v.now, held.Created),
 	})
-	v.event(eventSessionEnded, map[string]any{"subject": held.Subject, "session_id": held.ID})
+	v.event(eventSessionEnded, map[string]any{"subject": held.Subject, "session_id": held.ID, "reason": reason})
 	return err
 }

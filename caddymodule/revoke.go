@@ -31,7 +31,7 @@ func (a *App) revokeNow(ctx context.Context, kind verifier.RevocationKind, value
 	if field := revokedField[kind]; field != "" {
 		data[field] = value
 	}
-	a.event(a.logger, eventRevoked, data)
+	a.event(eventRevoked, data)
 	return r, err
 }
 

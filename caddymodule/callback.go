@@ -126,7 +126,7 @@ func (v *visitRequest) record(t verifier.Transaction, got verifier.Callback) int
 	case verifier.StatusPresentationError:
 		reason := verifier.ReasonServiceRefused
 		if got.Error != nil {
-			reason = verifier.ReasonOfError(*got.Error)
+			reason = verifier.ReasonOfError(t.Requirement, *got.Error)
 		}
 		outcome = string(reason)
 		move = func(t *verifier.Transaction) error { return t.Fail(reason, v.now) }

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -85,14 +86,12 @@ func TestEveryChallengeHasWords(t *testing.T) {
 
 // meets says whether a session can be refused for the reason, and not only a presentation.
 func meets(reason verifier.Reason) bool {
-	switch reason {
-	case verifier.ReasonInvalidRequirement, verifier.ReasonNotVerified, verifier.ReasonMalformed, verifier.ReasonNoCredential,
+	return !slices.Contains([]verifier.Reason{
+		verifier.ReasonInvalidRequirement, verifier.ReasonNotVerified, verifier.ReasonMalformed, verifier.ReasonNoCredential,
 		verifier.ReasonExtraCredential, verifier.ReasonNoSubject, verifier.ReasonStatusMissing, verifier.ReasonStatusUnknown,
 		verifier.ReasonDomainMismatch, verifier.ReasonCredentialFuture, verifier.ReasonCredentialUndated,
-		verifier.ReasonFaceCheckFailed, verifier.ReasonRevokedByService, verifier.ReasonServiceRefused:
-		return false
-	}
-	return true
+		verifier.ReasonFaceCheckFailed, verifier.ReasonCheckFailed, verifier.ReasonRevokedByService, verifier.ReasonServiceRefused,
+	}, reason)
 }
 
 func noteIn(t testing.TB, body string) string {
@@ -183,9 +182,7 @@ func TestFormIsHeldBackHonestly(t *testing.T) {
 		testOrigin + "/pay?next=https://evil.example/x": "/pay?next=https://evil.example/x",
 	} {
 		header := http.Header{"Referer": {referer}, "Content-Type": {"application/x-www-form-urlencoded"}}
-		for name, values := range pageLoad {
-			header[name] = values
-		}
+		maps.Copy(header, pageLoad)
 		w, u := serve(t, g, request("POST", testOrigin+"/pay", header))
 		body := w.Body.String()
 		if w.Code != http.StatusUnauthorized || u.hits != 0 || !strings.Contains(body, "not sent yet") {

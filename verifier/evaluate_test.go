@@ -509,9 +509,18 @@ func TestReasonOfError(t *testing.T) {
 		"TokenError":           verifier.ReasonServiceRefused,
 		"":                     verifier.ReasonServiceRefused,
 	} {
-		if got := verifier.ReasonOfError(verifier.CallbackError{Code: code}); got != want {
+		if got := verifier.ReasonOfError(verifier.Requirement{FaceCheck: &verifier.FaceCheckRequirement{}}, verifier.CallbackError{Code: code}); got != want {
 			t.Errorf("ReasonOfError(%q) = %q, want %q", code, got, want)
 		}
+	}
+	// The service does not say which of several checks has failed, and a wrong guess sends the visitor to a better light in vain.
+	asked := verifier.Requirement{Constraints: []verifier.Constraint{{ClaimName: "role", Values: []string{"admin"}}}}
+	if got := verifier.ReasonOfError(asked, verifier.CallbackError{Code: "claimValidationError"}); got != verifier.ReasonConstraint {
+		t.Errorf("with a constraint: %q", got)
+	}
+	asked.FaceCheck = &verifier.FaceCheckRequirement{}
+	if got := verifier.ReasonOfError(asked, verifier.CallbackError{Code: "claimValidationError"}); got != verifier.ReasonCheckFailed {
+		t.Errorf("with a constraint and a face: %q", got)
 	}
 }
 

@@ -76,6 +76,9 @@ const (
 	// ReasonFaceCheckFailed: the service says that the face did not match. Trying again in better light may help.
 	ReasonFaceCheckFailed Reason = "face_check_failed"
 
+	// ReasonCheckFailed: the service says that a check of the card failed and not which: the face, or a constraint.
+	ReasonCheckFailed Reason = "check_failed"
+
 	// ReasonRevokedByService: the service did not accept the credential, in all known cases because it is revoked. A new
 	// credential is needed.
 	ReasonRevokedByService Reason = "revoked_by_service"
@@ -105,7 +108,7 @@ var reasons = []Reason{
 	ReasonWrongType, ReasonWrongIssuer, ReasonNoSubject, ReasonRevoked, ReasonStatusMissing, ReasonStatusUnknown,
 	ReasonDomainMismatch, ReasonCredentialExpired, ReasonCredentialFuture, ReasonCredentialUndated,
 	ReasonCredentialTooOld, ReasonFaceCheckMissing, ReasonFaceCheckLow, ReasonConstraint, ReasonRequiredClaim,
-	ReasonFaceCheckFailed, ReasonRevokedByService, ReasonServiceRefused,
+	ReasonFaceCheckFailed, ReasonCheckFailed, ReasonRevokedByService, ReasonServiceRefused,
 	ReasonOtherCredential, ReasonPolicyChanged, ReasonPresentationTooOld, ReasonPresentationFuture,
 }
 
@@ -124,12 +127,19 @@ type Refusal struct { //nolint:errname // a decision, the one word for it in all
 // Error returns the reason, and nothing about the holder.
 func (r *Refusal) Error() string { return "presentation refused: " + string(r.Reason) }
 
-// ReasonOfError translates the error of a presentation_error callback. Codes are an open set, of which two are known
-// ("Using Face Check" and a Microsoft sample); the message is not looked at.
-func ReasonOfError(err CallbackError) Reason {
+// ReasonOfError translates the error of the presentation_error callback for a requirement. Codes are an open set, of which two
+// are known ("Using Face Check" and a Microsoft sample); the message is not looked at.
+func ReasonOfError(want Requirement, err CallbackError) Reason {
 	switch err.Code {
 	case "claimValidationError":
-		return ReasonFaceCheckFailed
+		// Documented for the face alone; whether the service checks constraints again is not said.
+		switch {
+		case len(want.Constraints) == 0:
+			return ReasonFaceCheckFailed
+		case want.FaceCheck == nil:
+			return ReasonConstraint
+		}
+		return ReasonCheckFailed
 	case "tokenError":
 		return ReasonRevokedByService
 	}

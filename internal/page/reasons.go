@@ -30,6 +30,7 @@ type refusal struct {
 // None names a claim, a value or a score.
 var refusals = map[string]refusal{
 	"face_check_failed":  {"no_face_check_failed", "todo_face", adviceRetry},
+	"check_failed":       {"no_check_failed", "todo_check", adviceRetry},
 	"face_check_low":     {"no_face_check_low", "todo_face", adviceRetry},
 	"face_check_missing": {"no_face_check_missing", "todo_retry", adviceRetry},
 	"malformed":          {"no_malformed", "todo_retry", adviceRetry},

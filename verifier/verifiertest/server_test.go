@@ -44,7 +44,7 @@ func (p *relyingParty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			p.reason = refusal.Reason
 		}
 	case verifier.StatusPresentationError:
-		p.reason = verifier.ReasonOfError(*callback.Error)
+		p.reason = verifier.ReasonOfError(identity, *callback.Error)
 	default:
 	}
 }

@@ -3,6 +3,9 @@
 package caddymodule
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -211,5 +214,85 @@ func TestAnotherPersonsCardIsNamed(t *testing.T) {
 	wait, _ := b.open(w.Header().Get("Location"))
 	if body := wait.Body.String(); !strings.Contains(body, "belongs to another person") || strings.Contains(body, "ana@") || strings.Contains(body, "mallory@") {
 		t.Errorf("the page says\n%s", body)
+	}
+}
+
+// The single sign-on says of one person who they are and of another nothing; both say in the header themselves that they are Ana,
+// whose session one of them has got hold of. What they say counts for nothing. TM-001, TM-041.
+func TestForgedHeaderOfTheOtherLogin(t *testing.T) {
+	signOn := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user := r.Header.Get("X-Test-User"); user != "" {
+			w.Header().Set("Remote-Email", user)
+		}
+	}))
+	t.Cleanup(signOn.Close)
+	x := attack(t, "", `http://payroll.contoso.example {
+		forward_auth `+strings.TrimPrefix(signOn.URL, "http://")+` {
+			uri /verify
+			copy_headers Remote-Email
+		}
+		verified_id {
+			bind mail {http.request.header.Remote-Email}
+		}
+		reverse_proxy {app}
+	}`)
+	g := x.gate(t, nil)
+	_, cookie := sessionOf(g, presentation(g, verifier.Claim{Name: "mail", Value: "ana@contoso.example"}))
+	for user, want := range map[string]int{"ana@contoso.example": 1, "ben@contoso.example": 0, "": 0} {
+		for _, name := range []string{"Remote-Email", "remote-email", "Remote_Email", "REMOTE-EMAIL"} {
+			head := []string{"GET / HTTP/1.1", "Host: payroll.contoso.example", "Cookie: " + cookie, name + ": ana@contoso.example", "Connection: close"}
+			if user != "" {
+				head = append(head, "X-Test-User: "+user)
+			}
+			x.raw(t, wireLines(head...))
+			if seen := x.behind.take(); len(seen) != want {
+				t.Errorf("%q with a forged %s: %d requests reached the app, want %d", user, name, len(seen), want)
+			}
+		}
+	}
+}
+
+// The fields of a client certificate that bind can name are there under these names, and absent without a certificate. TM-041.
+func TestBindToAClientCertificate(t *testing.T) {
+	x := attack(t, "", `http://payroll.contoso.example {
+		verified_id {
+			bind mail {http.request.tls.client.san.emails.0}
+		}
+		reverse_proxy {app}
+	}
+	http://names.contoso.example {
+		verified_id {
+			bind name {http.request.tls.client.subject}
+		}
+		reverse_proxy {app}
+	}`)
+	for host, claim := range map[string]verifier.Claim{
+		"payroll.contoso.example": {Name: "mail", Value: "ana@contoso.example"},
+		"names.contoso.example":   {Name: "name", Value: "CN=Ana Lima,O=Contoso"},
+	} {
+		g := x.gate(t, func(g *Gate) bool { return g.Bind.Claim == claim.Name })
+		_, cookie := sessionOf(g, presentation(g, claim))
+		for name, c := range map[string]struct {
+			certificate *x509.Certificate
+			want        int
+		}{
+			"Ana's": {&x509.Certificate{
+				Subject: pkix.Name{CommonName: "Ana Lima", Organization: []string{"Contoso"}}, EmailAddresses: []string{"ana@contoso.example", "x@y.example"},
+			}, 1},
+			"Ben's": {&x509.Certificate{
+				Subject: pkix.Name{CommonName: "Ben Ode", Organization: []string{"Contoso"}}, EmailAddresses: []string{"ben@contoso.example", "ana@contoso.example"},
+			}, 0},
+			"none": {nil, 0},
+		} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+host+"/", http.NoBody)
+			r.Header.Set("Cookie", cookie)
+			if c.certificate != nil {
+				r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{c.certificate}}
+			}
+			x.server.ServeHTTP(httptest.NewRecorder(), r)
+			if seen := x.behind.take(); len(seen) != c.want {
+				t.Errorf("%s, certificate %s: %d requests reached the app, want %d", host, name, len(seen), c.want)
+			}
+		}
 	}
 }

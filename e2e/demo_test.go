@@ -27,14 +27,21 @@ type demo struct {
 	start, payroll, wallet string
 }
 
-// startDemo runs examples/demo as `make demo` does, in a copy in which only the ports are others: somebody may have the
-// demo open while the tests run.
+// startDemo runs examples/demo.
 func startDemo(t *testing.T) demo {
 	t.Helper()
+	origin := startExample(t, "demo")
+	return demo{start: origin["8079"], payroll: origin["8080"], wallet: origin["8090"] + "/wallet"}
+}
+
+// startExample runs the Caddyfile of an example with the emulator, in a copy in which only the ports are others: somebody may
+// have it open while the tests run. It returns the origins by the ports that the example names.
+func startExample(t *testing.T, name string) (origin map[string]string) {
+	t.Helper()
 	folder := t.TempDir()
-	origin := make(map[string]string)
+	origin = make(map[string]string)
 	var renumber []string
-	for _, port := range []string{"8079", "8080", "8081", "8090", "8091", "8092"} {
+	for _, port := range []string{"8079", "8080", "8081", "8082", "8090", "8091", "8092"} {
 		address := fmt.Sprintf("localhost:%d", freePort(t))
 		origin[port] = "http://" + address
 		renumber = append(renumber, "localhost:"+port, address)
@@ -46,14 +53,14 @@ func startDemo(t *testing.T) demo {
 		"partner {", "partner {\n\t\t\tpublic_url "+origin["8092"],
 		"{$DEMO_FOLDER:examples/demo}", filepath.ToSlash(folder),
 	)
-	copyFolder(t, filepath.Join("..", "examples", "demo"), folder, strings.NewReplacer(renumber...))
+	copyFolder(t, filepath.Join("..", "examples", name), folder, strings.NewReplacer(renumber...))
 
 	caddyfile, err := os.ReadFile(filepath.Join(folder, "Caddyfile"))
 	if err != nil {
-		t.Fatalf("reading the demo: %v", err)
+		t.Fatalf("reading the example: %v", err)
 	}
 	startCaddy(t, t.TempDir(), string(caddyfile))
-	return demo{start: origin["8079"], payroll: origin["8080"], wallet: origin["8090"] + "/wallet"}
+	return origin
 }
 
 // copyFolder copies the files below a folder and replaces words in them.
@@ -77,7 +84,7 @@ func copyFolder(t *testing.T, from, to string, words *strings.Replacer) {
 		return os.WriteFile(filepath.Join(to, relative), []byte(words.Replace(string(content))), 0o600) //nolint:gosec // the test's own folder
 	})
 	if err != nil {
-		t.Fatalf("copying the demo: %v", err)
+		t.Fatalf("copying the example: %v", err)
 	}
 }
 

@@ -40,6 +40,7 @@ func TestCardOfAnotherPersonThanTheLoginIsRefused(t *testing.T) {
 	if outcome := w.share(offer, emulator.ShareOptions{CardIDs: []string{anas}, Force: true}); outcome.Accepted {
 		t.Errorf("the wallet says %+v", outcome)
 	}
+	ben.expectRefusal("what the card says does not fit", "your own, right card")
 	ben.open(w.origin + "/payroll")
 	ben.see(haveCard)
 	w.expectNobodyIn()
@@ -84,11 +85,18 @@ const (
 // logIn logs the visitor in at the company login, from now on.
 func (v *visitor) logIn(name string) {
 	v.t.Helper()
-	secret := base64.StdEncoding.EncodeToString([]byte(name + ":" + companyPassword))
+	v.logInWith(name, companyPassword)
+}
+
+// logInWith logs the visitor in with a password, and adds headers, as pairs of name and value, to what the browser sends.
+func (v *visitor) logInWith(name, password string, more ...string) {
+	v.t.Helper()
+	headers := network.Headers{"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte(name+":"+password))}
+	for i := 0; i+1 < len(more); i += 2 {
+		headers[more[i]] = more[i+1]
+	}
 	v.do("logging in", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{
-			Headers: network.Headers{"Authorization": "Basic " + secret},
-		})
+		_, err := chromedp.Call(ctx, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: headers})
 		return err
 	}))
 }

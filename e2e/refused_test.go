@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ func TestWrongFaceIsRefused(t *testing.T) {
 	if outcome := w.share(w.scan(v), emulator.ShareOptions{FaceScore: 61}); outcome.Accepted {
 		t.Errorf("the wallet says %+v", outcome)
 	}
-	v.see(refusedSign)
+	v.expectRefusal("did not match the photo", "even light")
 	w.expectNobodyIn()
 
 	// The owner takes the phone back and tries again, on the same page.
@@ -62,8 +63,46 @@ func TestRevokedCardIsRefused(t *testing.T) {
 	if outcome := w.share(w.scan(v), honest); outcome.Accepted {
 		t.Errorf("the wallet says %+v", outcome)
 	}
-	v.see(refusedSign)
+	v.expectRefusal("was cancelled by its issuer", "Get a new card")
+	v.see(needCard)
 	w.expectNobodyIn()
+}
+
+// A card may be genuine, and too old for what is behind the gate: somebody who joined years ago has to get a new one.
+func TestOldCardIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{noCard: true, credential: "max_credential_age 720h"})
+	v := newVisitor(t)
+	if _, err := w.emulator.Issue(w.wallet, emulator.IssueOptions{Contract: "VerifiedEmployee", IssuedAt: time.Now().Add(-1000 * time.Hour)}); err != nil {
+		t.Fatalf("issuing: %v", err)
+	}
+
+	v.open(w.origin + "/payroll")
+	v.click(haveCard)
+	w.share(w.scan(v), honest)
+	v.expectRefusal("issued too long ago", "Get a new card")
+	v.see(needCard)
+	w.expectNobodyIn()
+}
+
+// expectRefusal checks that the page says what was wrong and what to do, with a support code, and nothing of the holder.
+func (v *visitor) expectRefusal(words ...string) {
+	v.t.Helper()
+	v.see(refusedSign)
+	text := v.read("main")
+	for _, want := range words {
+		if !strings.Contains(text, want) {
+			v.t.Errorf("the page does not say %q:\n%s", want, text)
+		}
+	}
+	for _, canary := range []string{"Ana", "ana.lima", "61", "80"} {
+		if strings.Contains(text, canary) && !strings.Contains(v.at(), canary) {
+			v.t.Errorf("the page tells %q:\n%s", canary, text)
+		}
+	}
+	if code := v.read("footer code"); len(code) < 10 {
+		v.t.Errorf("the support code is %q", code)
+	}
 }
 
 // Declining sends nothing to anybody, so the page cannot know. It must stay calm, let nobody in, and offer a way to begin

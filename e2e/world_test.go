@@ -40,6 +40,8 @@ type plan struct {
 	noCard bool
 	// gate are more options of the gate, one a line; app are more options of the app, with ORIGIN for the site's.
 	gate, app string
+	// credential are more options of the credential employee, one a line.
+	credential string
 	// site is the site block. GATE and APP in it become the gate with its block and the address of the app.
 	// Default: the gate, then the app.
 	site string
@@ -79,6 +81,7 @@ func newWorld(t *testing.T, p plan) *world {
 			issuer %s
 			face_check photo 80
 			idv fabrikam
+			%s
 		}
 		idv fabrikam {
 			url %s/contoso/?token={token}
@@ -95,7 +98,7 @@ func newWorld(t *testing.T, p plan) *world {
 }
 `, emulator.DemoTenant, emulator.DemoClientID, w.file("secret", []byte(emulator.DemoClientSecret)),
 		w.emulator.TokenURL(), w.emulator.PublicURL(), w.file("ca.pem", w.emulator.CA().PEM()),
-		emulator.DemoAuthority, strings.ReplaceAll(p.app, "ORIGIN", w.origin), emulator.DemoAuthority, idv,
+		emulator.DemoAuthority, strings.ReplaceAll(p.app, "ORIGIN", w.origin), emulator.DemoAuthority, p.credential, idv,
 		w.origin, certificate, key,
 		strings.ReplaceAll(site, "\n", "\n\t"))
 	w.caddy = startCaddy(t, w.home, w.caddyfile)

@@ -43,7 +43,8 @@ test: prepare lint fuzz-burst go-test ## everything: set-up, linters, a fuzz bur
 go-test:
 	@echo "== go test -race ./..."
 	@# -count=1: some tests start the go command, and the cache does not see what that reads.
-	@$(GO) test -race -count=1 -timeout 20m ./...
+	@# showtests prints what go test prints, and fails when anything that a test prints, of those that pass too, is secret.
+	@$(GO) test -json -race -count=1 -timeout 20m ./... | $(GO) run -race ./scripts/showtests
 
 .PHONY: prepare
 prepare: ## install what the tests need and is missing (Debian packages; root or sudo)

@@ -35,8 +35,11 @@ var mayImport = map[string][]string{
 	"verifier/verifiertest": {"emulator/...", "verifier"},
 
 	// Programs, and what only tests import.
-	"cmd/caddy": {"", "caddymodule", "emulator/caddyemulator"},
-	"e2e":       {},
+	"internal/canary": {},
+	"cmd/caddy":       {"", "caddymodule", "emulator/caddyemulator"},
+	"e2e":             {},
+
+	"scripts/showtests": {"internal/canary"},
 }
 
 // within reports whether the folder is one of the listed ones, or below one that ends in "/...".
@@ -51,7 +54,7 @@ func within(folder string, list ...string) bool {
 var reachCaddy = []string{"", "caddymodule", "emulator/caddyemulator", "cmd/caddy", "e2e"}
 
 // notInProduction are our folders that must not be in the tree of what xcaddy builds.
-var notInProduction = []string{"emulator/...", "verifier/verifiertest"}
+var notInProduction = []string{"emulator/...", "verifier/verifiertest", "internal/canary"}
 
 // goPackage is what `go list -json` says about one package.
 type goPackage struct {

@@ -23,6 +23,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
+	"github.com/caddy-verified-id/caddy-verified-id/internal/canary"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
 
@@ -120,6 +121,7 @@ func attack(t testing.TB, options, sites string) *wireTarget {
 	cancelling, cancel := caddy.NewContext(ctx)
 	t.Cleanup(cancel)
 	out := &wireTarget{ctx: cancelling, log: log, behind: behind}
+	t.Cleanup(func() { expectSilence(t, out.logged(t)) })
 	loaded, err := ctx.App("verified_id")
 	if err != nil {
 		t.Fatal(err)
@@ -249,4 +251,15 @@ func (x *wireTarget) logged(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return string(content)
+}
+
+// expectSilence complains about lines of a log that hold what is secret or personal. What reverse_proxy itself logs at DEBUG, the
+// headers for the app, is F14 and in the manual.
+func expectSilence(t testing.TB, log string) {
+	t.Helper()
+	for line := range strings.Lines(log) {
+		if what, _ := canary.Find(line); what != "" && !strings.Contains(line, `"logger":"http.handlers.reverse_proxy"`) {
+			t.Errorf("the log tells %s: %.300s", what, line)
+		}
+	}
 }

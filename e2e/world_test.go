@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-verified-id/caddy-verified-id/emulator"
 	"github.com/caddy-verified-id/caddy-verified-id/emulator/partner"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/canary"
 )
 
 // world is a gated site with everything around it: an app behind the gate, Microsoft's side in front of it, a partner
@@ -110,13 +111,16 @@ func newWorld(t *testing.T, p plan) *world {
 // secret.
 func (w *world) expectSilence() {
 	w.t.Helper()
-	for what, canary := range map[string]string{
+	for what, word := range map[string]string{
 		"a name": "Ana Lima", "a mail address": "ana.lima@", "the holder": w.wallet.DID(),
 		"the client secret": emulator.DemoClientSecret, "a key": "PRIVATE KEY", "a token": "eyJ",
 	} {
-		if w.caddy.log.Contains(canary) {
-			w.t.Errorf("Caddy's log tells %s: it contains %q", what, canary)
+		if w.caddy.log.Contains(word) {
+			w.t.Errorf("Caddy's log tells %s: it contains %q", what, word)
 		}
+	}
+	if what, at := canary.Find(w.caddy.log.String()); what != "" {
+		w.t.Errorf("Caddy's log tells %s: … %.200q", what, w.caddy.log.String()[max(0, at-100):])
 	}
 }
 

@@ -41,8 +41,10 @@ func init() {
 		{path: "/status", methods: get, serve: (*visitRequest).status},
 		{path: "/callback", methods: post, serve: (*visitRequest).callback},
 		{path: "/finish", methods: post, serve: (*visitRequest).finish, sameOrigin: true},
+		{path: "/done", methods: get, serve: (*visitRequest).done},
 		{path: "/idv", methods: post, serve: (*visitRequest).idv, sameOrigin: true},
 		{path: "/return", methods: get, serve: (*visitRequest).returned},
+		{path: "/" + page.AppScript, methods: get, serve: (*visitRequest).appScript},
 		{path: "/jwks.json", methods: get, serve: (*visitRequest).jwks},
 		{path: "/session", methods: get, serve: (*visitRequest).whoAmI},
 		{path: "/logout", methods: get, serve: (*visitRequest).confirmLogout},
@@ -61,6 +63,8 @@ type visitRequest struct {
 	now    time.Time
 	// vector is the correlation vector of the visit, shown as the support code.
 	vector string
+	// popup is the id of the window that an app has opened for the visit. Empty: the visit has the person's own window.
+	popup string
 }
 
 // ownPath says whether the original request is for us, and for what.
@@ -136,13 +140,15 @@ func (v *visitRequest) formVisit() (visit, []byte, bool) {
 		v.problem(page.ProblemExpired)
 		return visit{}, nil, false
 	}
-	v.vector = token.Vector
+	v.vector, v.popup = token.Vector, popupOf(token.ReturnTo)
 	return token, binding, true
 }
 
 // meta is what every page needs.
 func (v *visitRequest) meta() page.Meta {
-	return page.Meta{Base: basePath, Site: v.app.ClientName, SupportCode: v.vector, FormActions: v.app.partnerOrigins()}
+	return page.Meta{
+		Base: basePath, Site: v.app.ClientName, SupportCode: v.vector, FormActions: v.app.partnerOrigins(), Popup: v.popup,
+	}
 }
 
 func (v *visitRequest) problem(kind string) { v.problemAfter(kind, 0) }

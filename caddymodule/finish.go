@@ -33,7 +33,7 @@ func (v *visitRequest) finish() {
 		v.storeProblem(err, "reading a transaction")
 		return
 	}
-	v.vector = t.CorrelationVector
+	v.vector, v.popup = t.CorrelationVector, popupOf(t.ReturnTo)
 	fresh, id := randomText(16), ""
 	move := func(t *verifier.Transaction) error {
 		var err error

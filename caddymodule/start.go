@@ -21,10 +21,12 @@ import (
 
 // start shows what is asked and why. It calls nobody: links, previews and prefetches cost nothing (TM-053).
 func (v *visitRequest) start() {
-	token, ok := v.openVisit(v.r.URL.Query().Get("v"), v.now)
+	query := v.r.URL.Query()
+	token, ok := v.openVisit(query.Get("v"), v.now)
 	if !ok || v.app.gates.get(token.Gate) == nil {
 		token = visit{Gate: v.gate.id, ReturnTo: "/", Made: v.now.UTC(), Reason: token.Reason}
 	}
+	token.ReturnTo = chosenReturn(query, token.ReturnTo)
 	if _, ok := v.app.gates.get(token.Gate).bound(v.r); !ok {
 		v.unbound(token)
 		return
@@ -35,7 +37,7 @@ func (v *visitRequest) start() {
 // unbound says that bind has nobody to compare the card with, so nothing can be started.
 func (v *visitRequest) unbound(token visit) {
 	v.log(zapcore.WarnLevel, "no verification started: bind has no value; let another login stand before verified_id, for /.verified-id/* too")
-	v.vector = token.Vector
+	v.vector, v.popup = token.Vector, popupOf(token.ReturnTo)
 	if v.vector == "" {
 		v.vector = newVector()
 	}
@@ -55,7 +57,7 @@ func (v *visitRequest) startPage(token visit, fromPartner bool) {
 	if token.Vector == "" {
 		token.Vector = newVector()
 	}
-	v.vector = token.Vector
+	v.vector, v.popup = token.Vector, popupOf(token.ReturnTo)
 	binding, err := v.bind(v.w, v.r)
 	if err != nil {
 		v.problem(page.ProblemInternal)
@@ -78,7 +80,7 @@ func (v *visitRequest) startPage(token visit, fromPartner bool) {
 // destination is where the visitor is going, without the query, which may hold what nobody should read over a shoulder.
 func (v *visitRequest) destination(returnTo string) string {
 	u, err := url.Parse(returnTo)
-	if err != nil {
+	if err != nil || popupOf(returnTo) != "" { // an app's window knows better where the person was
 		return v.shownHost()
 	}
 	return v.shownHost() + u.EscapedPath()

@@ -50,7 +50,7 @@ func (v *visitRequest) queryTransaction() (*verifier.Transaction, bool) {
 	if err != nil || !v.owns(&t, binding) {
 		return nil, false
 	}
-	v.vector = t.CorrelationVector
+	v.vector, v.popup = t.CorrelationVector, popupOf(t.ReturnTo)
 	return &t, true
 }
 

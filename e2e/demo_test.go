@@ -51,7 +51,7 @@ func startExample(t *testing.T, name string) (origin map[string]string) {
 		"verified_id_emulator {", fmt.Sprintf("verified_id_emulator {\n\t\tpublic_url %s\n\t\ttoken_url %s",
 			origin["8090"], strings.Replace(origin["8091"], "http:", "https:", 1)),
 		"partner {", "partner {\n\t\t\tpublic_url "+origin["8092"],
-		"{$DEMO_FOLDER:examples/demo}", filepath.ToSlash(folder),
+		"{$DEMO_FOLDER:examples/"+name+"}", filepath.ToSlash(folder),
 	)
 	copyFolder(t, filepath.Join("..", "examples", name), folder, strings.NewReplacer(renumber...))
 

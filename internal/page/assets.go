@@ -22,6 +22,7 @@ var assetFiles embed.FS
 const (
 	styleName  = "style.css"
 	scriptName = "app.js"
+	popupName  = "popup.js"
 	iconName   = "icon.svg"
 	logoName   = "logo"
 )
@@ -51,6 +52,8 @@ func (r *Renderer) loadAssets(config Config) error {
 	for name, contentType := range map[string]string{
 		styleName:  "text/css; charset=utf-8",
 		scriptName: "text/javascript; charset=utf-8",
+		popupName:  "text/javascript; charset=utf-8",
+		AppScript:  "text/javascript; charset=utf-8",
 		iconName:   "image/svg+xml",
 	} {
 		content, err := assetFiles.ReadFile("assets/" + name)
@@ -60,6 +63,8 @@ func (r *Renderer) loadAssets(config Config) error {
 		switch name {
 		case styleName:
 			content = append(content, theme(accent)...)
+		case AppScript:
+			content = r.fillAppScript(content, accent)
 		case iconName:
 			content = []byte(strings.NewReplacer("#1d4ed8", accent.String(), "#fff", accent.foreground().String()).Replace(string(content)))
 		}
@@ -144,6 +149,15 @@ func (r *Renderer) ServeAsset(w http.ResponseWriter, rest string) bool {
 	if !ok || !isDigest(digest) {
 		return false
 	}
+	control := "public, max-age=31536000, immutable"
+	if digest != r.digest {
+		control = "no-store"
+	}
+	r.writeAsset(w, file, control)
+	return true
+}
+
+func (r *Renderer) writeAsset(w http.ResponseWriter, file asset, cacheControl string) {
 	h := w.Header()
 	// A picture opened by itself, an SVG of the operator's above all, must not be able to do anything.
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox")
@@ -151,15 +165,11 @@ func (r *Renderer) ServeAsset(w http.ResponseWriter, rest string) bool {
 	h.Set("Content-Length", strconv.Itoa(len(file.content)))
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Cache-Control", "public, max-age=31536000, immutable")
-	if digest != r.digest {
-		h.Set("Cache-Control", "no-store")
-	}
+	h.Set("Cache-Control", cacheControl)
 	w.WriteHeader(http.StatusOK)
 	if _, err := w.Write(file.content); err != nil {
 		r.logger.Debug("writing asset", "error", err)
 	}
-	return true
 }
 
 // isDigest tells whether s could be another version's digest.

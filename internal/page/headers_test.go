@@ -121,8 +121,13 @@ func TestNothingForeignIsLoaded(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"style.css", "app.js", "icon.svg"} {
-		w := asset(t, r, name)
+	for _, name := range []string{"style.css", "app.js", "icon.svg", page.AppScript} {
+		w := httptest.NewRecorder()
+		if name == page.AppScript {
+			r.ServeAppScript(w)
+		} else {
+			w = asset(t, r, name)
+		}
 		for _, foreign := range []string{"http:", "https:", "@import", "url("} {
 			// The name of SVG's own language is no address.
 			if body := strings.ReplaceAll(w.Body.String(), `xmlns="http://www.w3.org/2000/svg"`, ""); strings.Contains(body, foreign) {

@@ -30,6 +30,15 @@ func (r *Renderer) onwardView(p Onward) view {
 	return view{onwardTemplate, http.StatusOK, p.Meta, page}
 }
 
+// Done writes that the window has done its work: 200.
+func (r *Renderer) Done(w http.ResponseWriter, p Done) { r.write(w, r.doneView(p)) }
+
+func (r *Renderer) doneView(p Done) view {
+	p.Meta = r.complete(p.Meta)
+	p.To = localPath(p.To, "/")
+	return view{doneTemplate, http.StatusOK, p.Meta, p}
+}
+
 // atOrigin tells whether address is below one of the origins, character by character, and so without a parser's opinion of where
 // its host ends.
 func atOrigin(address string, origins []string) bool {

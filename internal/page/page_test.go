@@ -121,6 +121,7 @@ func everyPage(t testing.TB, r *page.Renderer, text string) []rendered {
 	}
 	add("expired", func(w http.ResponseWriter) { r.Expired(w, filled(text, func(p *page.Expired) { p.Cancelled = false })) })
 	add("onward", func(w http.ResponseWriter) { r.Onward(w, filled[page.Onward](text, nil)) })
+	add("done", func(w http.ResponseWriter) { r.Done(w, filled[page.Done](text, nil)) })
 	add("logout", func(w http.ResponseWriter) { r.Logout(w, filled[page.Logout](text, nil)) })
 	add("signed out", func(w http.ResponseWriter) { r.SignedOut(w, filled[page.SignedOut](text, nil)) })
 	add("session", func(w http.ResponseWriter) { r.Session(w, filled[page.Session](text, nil)) })

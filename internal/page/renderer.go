@@ -64,7 +64,8 @@ type frame struct {
 	Icon      string
 	Style     string
 	Script    string
-	Meta      Meta // with its defaults filled in
+	Popup     string // path of the script for windows that an app has opened
+	Meta      Meta   // with its defaults filled in
 	Page      any
 }
 
@@ -98,7 +99,8 @@ func (r *Renderer) execute(w io.Writer, v view) error {
 		T: r.texts, Lang: r.texts["lang"], Dir: r.texts["dir"], Brand: r.brand,
 		Logo: r.picturePath(v.meta.Base, r.logo), Icon: r.assetPath(v.meta.Base, iconName),
 		Style: r.assetPath(v.meta.Base, styleName), Script: r.assetPath(v.meta.Base, scriptName),
-		Meta: v.meta, Page: v.page,
+		Popup: r.assetPath(v.meta.Base, popupName),
+		Meta:  v.meta, Page: v.page,
 	}
 	return r.pages[v.template].ExecuteTemplate(w, layoutTemplate, f)
 }

@@ -23,6 +23,7 @@ const (
 	refusedTemplate   = "refused"
 	expiredTemplate   = "expired"
 	onwardTemplate    = "onward"
+	doneTemplate      = "done"
 	logoutTemplate    = "logout"
 	signedOutTemplate = "signed_out"
 	sessionTemplate   = "session"
@@ -31,7 +32,7 @@ const (
 
 // pageTemplates are those that are pages; each is parsed together with the layout.
 var pageTemplates = []string{
-	startTemplate, waitTemplate, refusedTemplate, expiredTemplate, onwardTemplate,
+	startTemplate, waitTemplate, refusedTemplate, expiredTemplate, onwardTemplate, doneTemplate,
 	logoutTemplate, signedOutTemplate, sessionTemplate, problemTemplate,
 }
 

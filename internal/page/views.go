@@ -20,6 +20,9 @@ type Meta struct {
 	FormActions []string
 	// Seconds after which it makes sense to come back: Retry-After header, and words on the page. 0: neither.
 	RetryAfter int
+	// Id of the window that an app has opened for this visit; its script tells the app that the window is there. Letters, digits
+	// and hyphens. Empty: the visit has the person's own window.
+	Popup string
 }
 
 // Choice is one credential the visitor may present.
@@ -156,6 +159,14 @@ type Onward struct {
 	To string
 	// Name of the partner it goes to, as shown. Empty: it goes to the site itself, and the page says that all went well.
 	Partner string
+}
+
+// Done is the last page of a visit in a window that an app has opened. Its script tells the app and closes the window; without it
+// the person does.
+type Done struct {
+	Meta
+	// Path and query of the app, for those whose window does not close. Default: "/".
+	To string
 }
 
 // Logout asks for confirmation before a session ends (TM-155). Its form posts to Base + "/logout" (token).

@@ -52,8 +52,11 @@ func (r revokeRequest) revocation() (kind verifier.RevocationKind, value string,
 		kind  verifier.RevocationKind
 		value string
 	}{
-		{verifier.RevokeSession, r.Session}, {verifier.RevokeSubject, r.Subject}, {verifier.RevokeIssuer, r.Issuer},
-		{verifier.RevokeCredential, r.Credential}, {verifier.RevokeAll, all},
+		{verifier.RevokeSession, r.Session},
+		{verifier.RevokeSubject, r.Subject},
+		{verifier.RevokeIssuer, r.Issuer},
+		{verifier.RevokeCredential, r.Credential},
+		{verifier.RevokeAll, all},
 	} {
 		if one.value != "" {
 			kind, value = one.kind, one.value

@@ -31,7 +31,7 @@ revoked by its issuer first.
 
 It asks the running Caddy through its admin API, and returns when the revocation
 is kept in Caddy's storage. Other nodes that share it follow within 5 seconds.
-Pages and streams that are being answered are answered to their end.`,
+What they still have open is cut within a second.`,
 		Example: `  $ caddy verified-id revoke --session 3q2-7wAAAAB1b3JrczRtZQ
   $ caddy verified-id revoke --all`,
 		Args: cobra.NoArgs,

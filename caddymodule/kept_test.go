@@ -324,7 +324,7 @@ func TestStoredRevocationsAreRestored(t *testing.T) {
 	ended := make(chan error)
 	for range 100 {
 		go func() {
-			ended <- n.app.end(context.Background(), verifier.Revocation{Kind: verifier.RevokeSession, Value: "a-session", Since: clockNow(), Until: testNow.Add(time.Hour)})
+			ended <- n.app.end(t.Context(), verifier.Revocation{Kind: verifier.RevokeSession, Value: "a-session", Since: clockNow(), Until: testNow.Add(time.Hour)})
 		}()
 	}
 	for range 100 {

@@ -29,11 +29,11 @@ func TestKillAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plan{app: many})
 	keysFile := filepath.Join(w.home, "data", "caddy", "verified_id", "keys.json")
-	keys, err := os.ReadFile(keysFile) //nolint:gosec // the test's own folder
+	keys, err := os.ReadFile(keysFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any seed will do
+	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // moments, not secrets
 	moments := []string{
@@ -56,7 +56,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 				t.Errorf("killed when %s: the result can be had afterwards: %d, %v", moment, a.status, err)
 			}
 		}
-		if now, err := os.ReadFile(keysFile); err != nil || !bytes.Equal(now, keys) { //nolint:gosec // as above
+		if now, err := os.ReadFile(keysFile); err != nil || !bytes.Equal(now, keys) {
 			t.Fatalf("killed when %s: the keys are other ones (%v)", moment, err)
 		}
 		if w.caddy.log.Contains("do not open") {

@@ -29,7 +29,7 @@ func TestOperatorPutsSomebodyOutOnAllNodes(t *testing.T) {
 		t.Fatal("a session is none at the other server")
 	}
 	session := loggedSession(t, w.caddy.log.String())
-	output, err := exec.CommandContext(t.Context(), caddyBinary(t), "verified-id", "revoke", //nolint:gosec // our own binary
+	output, err := exec.CommandContext(t.Context(), caddyBinary(t), "verified-id", "revoke",
 		"--session", session, "--address", strings.TrimPrefix(w.caddy.admin, "http://")).CombinedOutput()
 	if err != nil || !strings.Contains(string(output), "Ended: session "+session) {
 		t.Fatalf("revoking: %v\n%s", err, output)
@@ -53,7 +53,7 @@ func TestOperatorPutsSomebodyOutOnAllNodes(t *testing.T) {
 	if !w.caddy.log.Contains("session_revoked") || other.log.Contains("session_revoked") {
 		t.Error("the log of the server that was told does not say so, or the other's does")
 	}
-	if _, err := exec.CommandContext(t.Context(), caddyBinary(t), "verified-id", "revoke", //nolint:gosec // as above
+	if _, err := exec.CommandContext(t.Context(), caddyBinary(t), "verified-id", "revoke",
 		"--credential", "nobody", "--address", strings.TrimPrefix(w.caddy.admin, "http://")).CombinedOutput(); err == nil {
 		t.Error("revoking what is not there exits with success")
 	}

@@ -51,6 +51,7 @@ func (u partnerUses) check(defined map[string]*IDV) error {
 //		linked_domain      <host>...
 //		constraint         <claim> is|contains|starts_with <value>...
 //		keep               <claim>...
+//		subject_claim      <claim>
 //		max_credential_age <duration>
 //		purpose            <text>
 //		display_name       <text>
@@ -89,6 +90,7 @@ func (a *App) readCredential(d *caddyfile.Dispenser, partners partnerUses) error
 		"linked_domain":               args(&c.LinkedDomains, checkLinkedDomain),
 		"constraint":                  {repeats: true, read: c.readConstraint},
 		"keep":                        args(&c.Keep),
+		"subject_claim":               oneArg(&c.SubjectClaim),
 		"max_credential_age":          duration(&c.MaxCredentialAge, 0),
 		"purpose":                     oneArg(&c.Purpose, checkTextOf("purpose", 200)),
 		"display_name":                oneArg(&c.DisplayName, checkTextOf("display_name", 100)),

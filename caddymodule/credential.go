@@ -37,6 +37,13 @@ type Credential struct {
 	// Claims kept in the session besides those that gates use by themselves. All others are dropped while reading.
 	Keep []string `json:"keep,omitempty"`
 
+	// Claim that, with the issuer, says who the holder is: `{subject}` is then a keyed hash of the issuer, the claim's name and
+	// its exact value, so that a person with a new wallet stays the same for the app. Choose one that the issuer gives to one
+	// person only and never again, such as a personnel number; a presentation without it is refused. Credentials presented
+	// one after the other make one session only if their subjects are the same. Default: none, the subject follows the
+	// wallet's DID.
+	SubjectClaim string `json:"subject_claim,omitempty"`
+
 	// How old the credential may be, counted from its issuance. Default: no limit besides its own expiry.
 	MaxCredentialAge caddy.Duration `json:"max_credential_age,omitempty"`
 
@@ -138,6 +145,9 @@ func (a *App) buildCredential(name string, c *Credential) (*credential, error) {
 	if err := checkText("display_name", c.DisplayName, 0, 100); err != nil {
 		return nil, err
 	}
+	if err := literal("subject_claim", c.SubjectClaim); err != nil {
+		return nil, err
+	}
 	if c.MaxCredentialAge < 0 {
 		return nil, optionError("max_credential_age", time.Duration(c.MaxCredentialAge).String(), "must not be negative")
 	}
@@ -176,7 +186,7 @@ func (a *App) buildCredential(name string, c *Credential) (*credential, error) {
 		Credential: name, Type: c.Type, AcceptedIssuers: slices.Clone(c.Issuers), FaceCheck: face,
 		SkipLinkedDomainCheck: c.InsecureSkipLinkedDomain, LinkedDomains: lowered(c.LinkedDomains),
 		AllowRevoked: c.InsecureAllowRevoked, AllowMissingStatus: c.NoStatus,
-		MaxCredentialAge: time.Duration(c.MaxCredentialAge), Constraints: constraints, Purpose: purpose,
+		SubjectClaim: c.SubjectClaim, MaxCredentialAge: time.Duration(c.MaxCredentialAge), Constraints: constraints, Purpose: purpose,
 	}
 	complete := built.base
 	complete.Keep = c.Keep
@@ -191,6 +201,9 @@ func (c *Credential) checkPhotoUnread(face *verifier.FaceCheckRequirement) error
 	photo := face.SourcePhotoClaim
 	if slices.Contains(c.Keep, photo) {
 		return fmt.Errorf("keep %s: the photo claim is only compared with the live face and never kept; remove it", photo)
+	}
+	if c.SubjectClaim == photo {
+		return fmt.Errorf("subject_claim %s: the photo claim is only compared with the live face and never read; name another", photo)
 	}
 	for _, constraint := range c.Constraints {
 		if constraint.Claim == photo {

@@ -162,8 +162,8 @@ func saveStored(ctx context.Context, storage certmagic.Storage, path string, val
 	return storage.Store(ctx, path, content)
 }
 
-// subjectOf is the opaque name of a holder: keyed, so that nobody can compute it from a DID. It lasts as long as the
-// wallet's DID does, which changes when a person reinstalls the wallet; apps key their accounts on claims.
+// subjectOf is the opaque name of a holder: keyed, so that nobody can compute it from a DID or a claim. Without subject_claim
+// it lasts as long as the wallet's DID does, which changes when a person reinstalls the wallet.
 func (k *keys) subjectOf(holder string) string {
 	mac := hmac.New(sha256.New, k.subject)
 	mac.Write([]byte(holder))

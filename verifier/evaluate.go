@@ -3,6 +3,7 @@
 package verifier
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -26,7 +27,7 @@ const Skew = time.Minute
 //  5. It has not expired, was not issued in the future, and is not older than the maximum age. Dates are RFC 3339; [Skew] is
 //     allowed. Absent dates pass, except the issuance date if there is a maximum age.
 //  6. If a Face Check is demanded, this very credential has a score, it is a number from 0 to 100, and it reaches the threshold.
-//  7. Every required claim is there and equals one of its values exactly.
+//  7. Every required claim is there and equals one of its values exactly. The subject claim is there and not empty.
 //  8. Every constraint holds. As in the wallet, case is ignored: characters are equal if their simple upper-case forms are,
 //     and no other character is taken for an ASCII one.
 //
@@ -54,8 +55,8 @@ func Evaluate(want Requirement, got Callback, now time.Time) (Presentation, erro
 	if !slices.Contains(want.AcceptedIssuers, credential.Issuer) {
 		return refuse(ReasonWrongIssuer)
 	}
-	// Two holders without a name would be one.
-	if got.Subject == "" {
+	// Two holders without a name would be one, and so would one whose name is a text that a claim of another makes.
+	if got.Subject == "" || strings.HasPrefix(got.Subject, claimedPrefix) {
 		return refuse(ReasonNoSubject)
 	}
 
@@ -100,11 +101,20 @@ func Evaluate(want Requirement, got Callback, now time.Time) (Presentation, erro
 		}
 	}
 
+	subject := got.Subject
+	if want.SubjectClaim != "" {
+		value, _ := credential.Claim(want.SubjectClaim)
+		if value == "" {
+			return Presentation{}, &Refusal{Reason: ReasonRequiredClaim, Claim: want.SubjectClaim}
+		}
+		subject = claimedSubject(credential.Issuer, want.SubjectClaim, value)
+	}
+
 	return Presentation{
 		Credential:        want.Credential,
 		Type:              want.Type,
 		Issuer:            credential.Issuer,
-		Subject:           got.Subject,
+		Subject:           subject,
 		Claims:            keptClaims(&want, credential.Claims),
 		VerifiedAt:        now,
 		FaceChecked:       want.FaceCheck != nil,
@@ -115,6 +125,14 @@ func Evaluate(want Requirement, got Callback, now time.Time) (Presentation, erro
 		Revoked:           credential.RevocationStatus == statusRevoked,
 		Policy:            want.Policy(),
 	}, nil
+}
+
+// claimedPrefix begins subjects made of claims; DIDs begin otherwise.
+const claimedPrefix = "claim:"
+
+// claimedSubject is the subject that a claim makes. Each part has its length before it, so that no two triples share a text.
+func claimedSubject(issuer, claim, value string) string {
+	return fmt.Sprintf("%s%d:%s%d:%s%d:%s", claimedPrefix, len(issuer), issuer, len(claim), claim, len(value), value)
 }
 
 func refuse(reason Reason) (Presentation, error) { return Presentation{}, &Refusal{Reason: reason} }

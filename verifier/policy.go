@@ -18,7 +18,7 @@ const (
 )
 
 // Policy returns a short hash, 16 characters of base64url, over what cannot be checked again later on a [Presentation]: type,
-// photo claim, linked domains and whether their check is skipped, whether revoked credentials and missing status pass, maximum
+// photo claim, subject claim, linked domains and whether their check is skipped, whether revoked credentials and missing status pass, maximum
 // credential age, constraints. It does not cover accepted issuers, threshold and required claims, which
 // [Requirement.Meets] checks anew, nor a constraint that a required claim implies; so one presentation serves routes that bind
 // it to a principal and routes that do not. Neither does it cover Keep and Purpose, which decide nothing.
@@ -79,6 +79,10 @@ func (r *Requirement) appendPolicy(b []byte) []byte {
 	b = appendBool(b, r.AllowRevoked)
 	b = appendBool(b, r.AllowMissingStatus)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.MaxCredentialAge))
+	if r.SubjectClaim != "" { // a session's subject cannot be made anew
+		b = appendText(b, "subject")
+		b = appendText(b, r.SubjectClaim)
+	}
 	for i := range r.Constraints {
 		if !r.implied(&r.Constraints[i]) {
 			b = appendConstraints(b, r.Constraints[i:i+1])

@@ -16,8 +16,9 @@ type Presentation struct {
 	// Issuer is the DID that issued the credential.
 	Issuer string `json:"i"`
 
-	// Subject is the holder's DID as the service gave it. Not stable over wallet reinstallation; a session stores a keyed
-	// hash in its place.
+	// Subject says who the holder is: the holder's DID as the service gave it, which is another one after the wallet was
+	// installed anew, or, with [Requirement.SubjectClaim], a text made of the issuer, the claim's name and its value, so that
+	// two issuers never name the same holder. Opaque; a session stores a keyed hash in its place.
 	Subject string `json:"s,omitempty"`
 
 	// Claims are the kept claims, sorted by name.

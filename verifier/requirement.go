@@ -47,6 +47,10 @@ type Requirement struct { //nolint:recvcheck // a value in the API; pointers on 
 	// RequiredClaims are our own check, exact and case-sensitive. All must hold. The claims are kept.
 	RequiredClaims []RequiredClaim `json:"rc,omitempty"`
 
+	// SubjectClaim is the claim that, with the issuer, says who the holder is, in place of the wallet's DID; see
+	// [Presentation.Subject]. A presentation in which it is missing or empty is refused. Empty: the DID.
+	SubjectClaim string `json:"sc,omitempty"`
+
 	// Keep names the claims that survive reading. All others are dropped, required ones excepted.
 	Keep []string `json:"k,omitempty"`
 
@@ -103,6 +107,9 @@ func (r Requirement) NeededClaims() func(name string) bool {
 	}
 	for _, required := range r.RequiredClaims {
 		needed[required.Claim] = true
+	}
+	if r.SubjectClaim != "" {
+		needed[r.SubjectClaim] = true
 	}
 	if r.FaceCheck != nil {
 		delete(needed, r.FaceCheck.SourcePhotoClaim)

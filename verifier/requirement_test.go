@@ -207,6 +207,7 @@ func eachChange(t *testing.T, fn func(field string, changed verifier.Requirement
 		"MaxCredentialAge":      func(r *verifier.Requirement) { r.MaxCredentialAge++ },
 		"Constraints":           func(r *verifier.Requirement) { r.Constraints = r.Constraints[:1] },
 		"RequiredClaims":        func(r *verifier.Requirement) { r.RequiredClaims = nil },
+		"SubjectClaim":          func(r *verifier.Requirement) { r.SubjectClaim = "mail" },
 		"Keep":                  func(r *verifier.Requirement) { r.Keep = []string{"other"} },
 		"Purpose":               func(r *verifier.Requirement) { r.Purpose = "other" },
 	}

@@ -143,6 +143,12 @@ func (r *Requirement) validateClaims() error {
 			return invalid("required claim %d: a value is missing, empty or too long", i+1)
 		}
 	}
+	switch {
+	case r.SubjectClaim != "" && !isName(r.SubjectClaim):
+		return invalid("subject claim: name is too long or holds control characters")
+	case r.SubjectClaim != "" && r.isPhoto(r.SubjectClaim):
+		return invalid("subject claim: the photo claim is never read")
+	}
 	for i, name := range r.Keep {
 		if !isName(name) {
 			return invalid("kept claim %d: name is missing, too long or holds control characters", i+1)

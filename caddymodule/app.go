@@ -71,6 +71,10 @@ type App struct {
 	// once and kept in Caddy's storage.
 	KickstartKeys []string `json:"kickstart_keys,omitempty"`
 
+	// Permit key files (kickstart_keys, client_certificate) that their group may read, mode 0640 or 0440, as where secrets
+	// are mounted for a group. Everybody in it then has the key. Files that others may read never load. Default: 0600 only.
+	GroupReadableKeys bool `json:"group_readable_keys,omitempty"`
+
 	// Header in which the Request Service sends us the callback key: authorization or api-key. Caddy's access log
 	// redacts the first and prints the second. Default: authorization.
 	CallbackHeader string `json:"callback_header,omitempty"`

@@ -9,9 +9,11 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -63,15 +65,21 @@ func TestKeyFileOpenToOthersIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for mode, loads := range map[os.FileMode]bool{
-		0o400: true, 0o600: true, 0o440: true, 0o640: true, 0o700: true,
+		0o400: true, 0o600: true, 0o700: true, 0o440: false, 0o640: false, 0o740: false,
 		0o604: false, 0o644: false, 0o660: false, 0o620: false, 0o602: false, 0o601: false, 0o610: false, 0o666: false, 0o777: false,
 	} {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		content, err := readKeyFile(path)
-		if loads = loads || runtime.GOOS == "windows"; loads != (err == nil) || (loads && string(content) != "a key") {
-			t.Errorf("readKeyFile with mode %04o = %q, %v; loads: want %v", mode, content, err, loads)
+		for _, groupReads := range []bool{false, true} {
+			content, err := readKeyFile(path, groupReads)
+			want := loads || runtime.GOOS == "windows" || groupReads && mode&0o037 == 0
+			if want != (err == nil) || (want && string(content) != "a key") {
+				t.Errorf("readKeyFile with mode %04o, group may read: %v = %q, %v; loads: want %v", mode, groupReads, content, err, want)
+			}
+			if err != nil && !strings.Contains(err.Error(), fmt.Sprintf("%s has mode %04o", path, mode)) || err != nil && !strings.Contains(err.Error(), "chmod 600 "+path) {
+				t.Errorf("mode %04o: %q does not say which file, its mode and what to do", mode, err)
+			}
 		}
 	}
 }

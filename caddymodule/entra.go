@@ -83,7 +83,7 @@ func (e *Entra) check() error {
 }
 
 // config resolves the secrets.
-func (e *Entra) config(roots *x509.CertPool) (entra.Config, error) {
+func (e *Entra) config(roots *x509.CertPool, groupReads bool) (entra.Config, error) {
 	cfg := entra.Config{ManagedIdentity: e.ManagedIdentity, WorkloadIdentity: e.WorkloadIdentity, RootCAs: roots}
 	if err := e.check(); err != nil {
 		return cfg, err
@@ -118,7 +118,7 @@ func (e *Entra) config(roots *x509.CertPool) (entra.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	if cfg.Certificate, err = readKeyFile(path); err != nil {
+	if cfg.Certificate, err = readKeyFile(path, groupReads); err != nil {
 		return cfg, fmt.Errorf("client_certificate: %w", err)
 	}
 	return cfg, nil
@@ -147,7 +147,7 @@ func (a *App) provisionClient() error {
 	if err != nil {
 		return err
 	}
-	cfg, err := a.Entra.config(roots)
+	cfg, err := a.Entra.config(roots, a.GroupReadableKeys)
 	if err != nil {
 		return fmt.Errorf("entra: %w", err)
 	}
@@ -227,10 +227,11 @@ func (a *App) trustedRoots() (*x509.CertPool, string, error) {
 // maxKeyFile bounds a file with a key, in bytes.
 const maxKeyFile = 1 << 20
 
-// readKeyFile reads a file with a private key and refuses one that other users of the machine can read (TM-147). Its errors
+// readKeyFile reads a file with a private key and refuses one that other users of the machine can read, or whose
+// group can, unless the operator has said that it may (TM-147). Its errors
 // name the path only where there is such a directory: who writes {file./key.pem} hands over the key in place of its path,
 // and a key belongs into no error.
-func readKeyFile(path string) ([]byte, error) {
+func readKeyFile(path string, groupReads bool) ([]byte, error) {
 	if holdsPEM(path) {
 		return nil, errors.New("it is a key itself; give the path of the file that holds it, without {file.…}")
 	}
@@ -248,6 +249,8 @@ func readKeyFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is no file with a key", path)
 	case mode&0o037 != 0 && runtime.GOOS != "windows":
 		return nil, fmt.Errorf("%s has mode %04o; others could read the key. Run: chmod 600 %s", path, mode, path)
+	case mode&0o040 != 0 && !groupReads && runtime.GOOS != "windows":
+		return nil, fmt.Errorf("%s has mode %04o; its group can read the key. Run: chmod 600 %s; or, if Caddy reads it as a member of that group, write group_readable_keys", path, mode, path)
 	}
 	return os.ReadFile(path) //nolint:gosec // a path from the config
 }

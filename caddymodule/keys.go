@@ -77,7 +77,7 @@ func (a *App) provisionKeys() error {
 	}
 	var signing []*idvredirect.SigningKey
 	for _, path := range a.KickstartKeys {
-		key, err := readSigningKey(path)
+		key, err := a.readSigningKey(path)
 		if err != nil {
 			return fmt.Errorf("kickstart_key: %w", err)
 		}
@@ -89,12 +89,12 @@ func (a *App) provisionKeys() error {
 	return nil
 }
 
-func readSigningKey(path string) (*idvredirect.SigningKey, error) {
+func (a *App) readSigningKey(path string) (*idvredirect.SigningKey, error) {
 	path, err := resolve("kickstart_key", path)
 	if err != nil {
 		return nil, err
 	}
-	content, err := readKeyFile(path)
+	content, err := readKeyFile(path, a.GroupReadableKeys)
 	if err != nil {
 		return nil, err
 	}

@@ -69,6 +69,7 @@ func (v *visitRequest) auth() {
 		if onward == nil {
 			return // it has refused
 		}
+		defer onward.passage.leave()
 		answer = onward
 	}
 	lockDown(answer.Header())

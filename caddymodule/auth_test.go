@@ -91,6 +91,9 @@ func TestForwardAuthDecidesWithTheWholePolicy(t *testing.T) {
 			t.Errorf("%s: subject %q", name, subject)
 		}
 	}
+	if all, _ := x.app.store.passages.count(); all != 0 {
+		t.Errorf("%d questions are watched after their answers", all)
+	}
 }
 
 // A page load leads to the start page of the visited host, with the way back; nginx gets the same address with a 401.
@@ -107,7 +110,7 @@ func TestForwardAuthNamesTheStart(t *testing.T) {
 	}
 	for _, script := range []string{"Sec-Fetch-Mode: cors", "X-Requested-With: XMLHttpRequest", "Accept: */*", "Upgrade: websocket"} {
 		got := x.one(t, strings.Replace(question("GET", "/payroll", script), "/auth ", "/auth?status=401 ", 1))
-		if got.status != 401 || got.header.Get("Location") != "" || !strings.Contains(got.body, `"start":"https://payroll.contoso.example/.verified-id/start`) {
+		if got.status != 401 || got.header.Get("Location") != "" || !strings.Contains(got.body, `"start":"/.verified-id/start?v=`) {
 			t.Errorf("%s: %d, Location %q, body %.80s", script, got.status, got.header.Get("Location"), got.body)
 		}
 	}
@@ -191,16 +194,16 @@ func TestForwardAuthPassesNoGateOver(t *testing.T) {
 		site   string
 		status int
 	}{
-		"handle":        {"http://payroll.contoso.example {\nverified_id {\npublic /open\n}\nhandle /x* {\nverified_id {\nmax_age 1s\n}\n}\n}", 403},
-		"handle_path":   {"http://payroll.contoso.example {\nverified_id {\npublic /open\n}\nhandle_path /x* {\nverified_id {\nmax_age 1s\n}\n}\n}", 403},
-		"no host":       {":80 {\nverified_id {\npublic /open\n}\nhandle /x* {\nverified_id {\nmax_age 1s\n}\n}\n}", 403},
-		"handle in one": {":80 {\nverified_id {\npublic /open\n}\nhandle /other* {\nverified_id {\nmax_age 1s\n}\n}\n}", 200},
-		"named route": {"&(named) {\nverified_id {\nmax_age 1s\n}\n}\nhttp://payroll.contoso.example {\nverified_id {\npublic /open\n}\n" +
+		"handle":        {"http://payroll.contoso.example {\nverified_id {\npublic /open\n}\nhandle /x* {\nverified_id {\nmax_age 30s\n}\n}\n}", 403},
+		"handle_path":   {"http://payroll.contoso.example {\nverified_id {\npublic /open\n}\nhandle_path /x* {\nverified_id {\nmax_age 30s\n}\n}\n}", 403},
+		"no host":       {":80 {\nverified_id {\npublic /open\n}\nhandle /x* {\nverified_id {\nmax_age 30s\n}\n}\n}", 403},
+		"handle in one": {":80 {\nverified_id {\npublic /open\n}\nhandle /other* {\nverified_id {\nmax_age 30s\n}\n}\n}", 200},
+		"named route": {"&(named) {\nverified_id {\nmax_age 30s\n}\n}\nhttp://payroll.contoso.example {\nverified_id {\npublic /open\n}\n" +
 			"invoke named\n}", 403},
 		"route":      {"http://payroll.contoso.example {\nroute {\nverified_id {\npublic /open\n}\n}\n}", 200},
-		"two routes": {":80 {\nverified_id {\npublic /open\n}\nroute {\nverified_id {\nmax_age 1s\n}\n}\n}", 401},
+		"two routes": {":80 {\nverified_id {\npublic /open\n}\nroute {\nverified_id {\nmax_age 30s\n}\n}\n}", 401},
 		"other site": {"http://payroll.contoso.example {\nverified_id {\npublic /open\n}\n}\nhttp://wiki.contoso.example {\nverified_id\n}", 200},
-		"error route": {"http://payroll.contoso.example {\nverified_id {\npublic /open\n}\nhandle_errors {\nverified_id {\nmax_age 1s\n}\n" +
+		"error route": {"http://payroll.contoso.example {\nverified_id {\npublic /open\n}\nhandle_errors {\nverified_id {\nmax_age 30s\n}\n" +
 			"respond no\n}\n}", 200},
 		"path in the address": {"http://payroll.contoso.example/x* {\nverified_id {\npublic /x\n}\n}\n" +
 			"http://payroll.contoso.example {\nverified_id {\npublic /open\n}\n}", 403},

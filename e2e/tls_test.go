@@ -69,7 +69,7 @@ func (w *world) certificateFiles() (certificate, key string) {
 func (w *world) file(name string, content []byte) (path string) {
 	w.t.Helper()
 	path = filepath.Join(w.home, name)
-	if err := os.WriteFile(path, content, 0o600); err != nil {
+	if err := os.WriteFile(path, content, 0o600); err != nil { //nolint:gosec // the test's own folder
 		w.t.Fatalf("writing a file: %v", err)
 	}
 	return filepath.ToSlash(path)

@@ -43,6 +43,9 @@ type plan struct {
 	gate, app string
 	// credential are more options of the credential employee, one a line.
 	credential string
+	// global are more options of Caddy itself; sites are site blocks that stand in place of the usual one. For a gate that
+	// something else stands before; APP is the address of the app.
+	global, sites string
 	// site is the site block. GATE and APP in it become the gate with its block and the address of the app.
 	// Default: the gate, then the app.
 	site string
@@ -63,9 +66,14 @@ func newWorld(t *testing.T, p plan) *world {
 	gate := strings.TrimSuffix("verified_id employee {\n\theader X-Employee-Name {claim.displayName}\n\t"+p.gate, "\t") + "\n}"
 	site := strings.NewReplacer("GATE", gate, "APP", w.app.address).Replace(p.site)
 	certificate, key := w.certificateFiles()
+	sites := strings.ReplaceAll(p.sites, "APP", w.app.address)
+	if sites == "" {
+		sites = fmt.Sprintf("%s {\n\tlog\n\ttls %s %s\n\t%s\n}\n", w.origin, certificate, key, strings.ReplaceAll(site, "\n", "\n\t"))
+	}
 	w.caddyfile = fmt.Sprintf(`{
 	default_bind 127.0.0.1
 	auto_https disable_redirects
+	%s
 	verified_id {
 		entra %s {
 			client_id %s
@@ -92,16 +100,9 @@ func newWorld(t *testing.T, p plan) *world {
 	}
 }
 
-%s {
-	log
-	tls %s %s
-	%s
-}
-`, emulator.DemoTenant, emulator.DemoClientID, w.file("secret", []byte(emulator.DemoClientSecret)),
+%s`, p.global, emulator.DemoTenant, emulator.DemoClientID, w.file("secret", []byte(emulator.DemoClientSecret)),
 		w.emulator.TokenURL(), w.emulator.PublicURL(), w.file("ca.pem", w.emulator.CA().PEM()),
-		emulator.DemoAuthority, strings.ReplaceAll(p.app, "ORIGIN", w.origin), emulator.DemoAuthority, p.credential, idv,
-		w.origin, certificate, key,
-		strings.ReplaceAll(site, "\n", "\n\t"))
+		emulator.DemoAuthority, strings.ReplaceAll(p.app, "ORIGIN", w.origin), emulator.DemoAuthority, p.credential, idv, sites)
 	w.caddy = startCaddy(t, w.home, w.caddyfile)
 	t.Cleanup(w.expectSilence)
 	return w

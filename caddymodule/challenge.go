@@ -45,6 +45,7 @@ func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, refusal verifie
 		w.WriteHeader(http.StatusSeeOther)
 		return nil
 	}
+	header.Set("Www-Authenticate", g.authenticate(refusal))
 	if isForm(r) {
 		g.explainForm(w, r, refusal)
 		return nil
@@ -54,7 +55,6 @@ func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, refusal verifie
 		return caddyhttp.Error(http.StatusUnauthorized, err)
 	}
 	header.Set("Content-Type", "application/problem+json")
-	header.Set("Www-Authenticate", g.authenticate(refusal))
 	w.WriteHeader(http.StatusUnauthorized)
 	if r.Method != http.MethodHead {
 		_, err = w.Write(body)

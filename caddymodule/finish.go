@@ -75,6 +75,7 @@ func (v *visitRequest) enter(ctx context.Context, t *verifier.Transaction, id st
 			break
 		}
 		if len(fresh.Presentations) > 1 { // what was presented longest ago makes room
+			v.log(zapcore.WarnLevel, "a presentation was dropped, and routes that need it will ask again: the session's cookie is full; keep fewer claims")
 			fresh.Presentations = fresh.Presentations[1:]
 			continue
 		}

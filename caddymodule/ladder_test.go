@@ -185,7 +185,8 @@ func TestFormIsHeldBackHonestly(t *testing.T) {
 		maps.Copy(header, pageLoad)
 		w, u := serve(t, g, request("POST", testOrigin+"/pay", header))
 		body := w.Body.String()
-		if w.Code != http.StatusUnauthorized || u.hits != 0 || !strings.Contains(body, "not sent yet") {
+		if w.Code != http.StatusUnauthorized || u.hits != 0 || !strings.Contains(body, "not sent yet") ||
+			w.Header().Get("Www-Authenticate") == "" || w.Header().Get("Cache-Control") != "no-store" {
 			t.Fatalf("from %q: status %d with %d hits and\n%s", referer, w.Code, u.hits, body)
 		}
 		_, rest, _ := strings.Cut(body, basePath+"/start?v=")

@@ -139,6 +139,10 @@ func TestCallOfAnAppAsksInAWindow(t *testing.T) {
 	app, wallet, origin := startSinglePageApp(t)
 	popup := app.popupOf(func() { app.click(appPayslips) })
 	popup.see(haveCard)
+	// Whoever opens the window, another site too, has no hold on it, nor it on them.
+	if evaluate[bool](popup, `window.opener !== null`) {
+		t.Error("the window knows who has opened it")
+	}
 	if n := len(app.windows()); n != 1 {
 		t.Errorf("two calls opened %d windows", n)
 	}

@@ -95,7 +95,7 @@
 			button{flex:1 1 auto;min-height:3rem;padding:.5rem 1rem;border:1px solid #888;border-radius:.75rem;
 				background:transparent;color:inherit;font:inherit;font-weight:600;cursor:pointer}
 			.first{background:var(--accent);color:var(--on-accent)}
-			:focus-visible{outline:3px solid;outline-offset:3px}`);
+			:focus-visible{outline:3px solid CanvasText;outline-offset:3px}`);
 		root.adoptedStyleSheets = [sheet];
 		const add = (parent, name, id) => parent.appendChild(Object.assign(document.createElement(name), { id }));
 		const dialog = add(root, "dialog", "dialog");

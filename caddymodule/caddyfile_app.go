@@ -206,6 +206,7 @@ func knownStores() []string {
 //		lifetime              <duration>
 //		idle                  <duration>
 //		cross_device_lifetime <duration>
+//		cookie_domain         <domain>
 //		same_device_only
 //	}
 func (a *App) sessionOptions() map[string]option {
@@ -215,6 +216,7 @@ func (a *App) sessionOptions() map[string]option {
 		"lifetime":              duration(&s.Lifetime, maxSessionLifetime),
 		"idle":                  duration(&s.Idle, maxSessionLifetime),
 		"cross_device_lifetime": duration(&s.CrossDeviceLifetime, maxSessionLifetime),
+		"cookie_domain":         oneArg(&s.CookieDomain, checkCookieDomain),
 		"same_device_only":      flag(&s.SameDeviceOnly),
 	}
 }

@@ -144,6 +144,9 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("verified_id: %w", err)
 	}
+	if err := g.app.checkShared(ctx, from); err != nil {
+		return err
+	}
 	g.site = g.app.siteOf(from)
 	if err := g.provisionWants(); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/caddy-verified-id/caddy-verified-id/internal/page"
 )
@@ -24,6 +25,13 @@ type SessionConfig struct {
 
 	// Lifetime of sessions whose code may have been scanned with another device. Default: the lifetime.
 	CrossDeviceLifetime caddy.Duration `json:"cross_device_lifetime,omitempty"`
+
+	// Domain whose sites share one session, for example corp.example for a.corp.example and b.corp.example: who has
+	// verified on one is known on all, each of which still asks for what it demands. All gated sites must lie under it;
+	// several nodes need the same sealing keys. Every host under the domain, gated or not, is sent the cookie and can use
+	// it, and can plant another in its place: set it only where you trust all of them. To set, change or remove it ends
+	// all sessions. Default: each site has a session of its own.
+	CookieDomain string `json:"cookie_domain,omitempty"`
 
 	// Never show a QR code: only the wallet on the same device can answer, so nobody can be talked into scanning
 	// somebody else's code. Visitors then need the wallet on the device with the browser.
@@ -88,7 +96,14 @@ func (a *App) provisionSession() error {
 	if a.Session == nil {
 		a.Session = &SessionConfig{}
 	}
-	return a.Session.withDefaults()
+	if err := a.Session.withDefaults(); err != nil {
+		return err
+	}
+	if domain := a.Session.CookieDomain; domain != "" {
+		a.logger.Warn("every host under cookie_domain is sent the session, can use it and can plant another; trust all of them",
+			zap.String("cookie_domain", domain))
+	}
+	return nil
 }
 
 // withDefaults fills in what the operator left out and checks the rest.
@@ -113,6 +128,9 @@ func (s *SessionConfig) withDefaults() error {
 			return optionError("session "+part.name, caddyDuration(time.Duration(*part.value)),
 				"must be more than 0 and at most the session's lifetime, "+caddyDuration(time.Duration(s.Lifetime)))
 		}
+	}
+	if s.CookieDomain != "" {
+		return checkCookieDomain(s.CookieDomain)
 	}
 	return nil
 }

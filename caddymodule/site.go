@@ -26,7 +26,8 @@ type site struct {
 	session session.CookieConfig
 	binding session.CookieConfig
 	journey session.CookieConfig
-	// sessionBinding ties sealed sessions to this site, so that another site with the same keys refuses them (TM-021).
+	// sessionBinding ties sealed sessions to this site, so that another site with the same keys refuses them (TM-021), or to
+	// the domain whose sites share one.
 	sessionBinding string
 	pageBinding    string // the same for page tokens and journeys
 }
@@ -47,11 +48,18 @@ func (a *App) siteOf(from origin) *site {
 	s := &site{app: a, origin: from, session: name(""), binding: name("-binding"), journey: name("-journey")}
 	s.pageBinding = session.AD(from.url)
 	s.sessionBinding = session.AD(s.session.Name, from.url)
+	if domain := a.Session.CookieDomain; domain != "" && from.under(domain) {
+		s.session = session.CookieConfig{Name: sharedCookie, Domain: domain, Secure: true}
+		s.sessionBinding = session.AD(s.session.Name, domain)
+	}
 	return s
 }
 
 // ownCookie says whether a cookie is one of ours, of either kind, and so none of the app's business.
 func ownCookie(name string) bool {
+	if name == sharedCookie {
+		return true
+	}
 	rest, ok := strings.CutPrefix(name, "__Host-verified-id")
 	if !ok {
 		if rest, ok = strings.CutPrefix(name, "insecure-verified-id"); !ok {

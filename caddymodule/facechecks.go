@@ -296,8 +296,8 @@ func loadStoredFaceChecks(ctx context.Context, storage certmagic.Storage, day st
 		return 0, err
 	}
 	var stored storedFaceChecks
-	if json.Unmarshal(content, &stored) != nil || stored.Day != day {
-		return 0, nil
+	if err := json.Unmarshal(content, &stored); err != nil || stored.Day != day {
+		return 0, nil //nolint:nilerr // as said above
 	}
 	return max(stored.Spent, 0), nil
 }

@@ -236,3 +236,18 @@ func TestForwardAuthRenewsTheCookie(t *testing.T) {
 		t.Errorf("%d with %.60q", got.status, lines)
 	}
 }
+
+// A site without a host of its own answers for every host. A proxy that leads several there would have one site's sessions and
+// start pages decide for another; the question must be about the site's own host. TM-021, TM-118.
+func TestForwardAuthJudgesNoOtherHost(t *testing.T) {
+	x := attack(t, "", trusting+":80 {\nverified_id {\npublic /open\n}\n}")
+	for host, status := range map[string]int{
+		"payroll.contoso.example": 200, "PAYROLL.contoso.example.": 200, "payroll.contoso.example:443": 200, "evil.example": 403,
+		"payroll.contoso.example.evil.example": 403, "payroll.contoso.example@evil.example": 403, ".": 403, "[::1]": 403,
+	} {
+		got := x.one(t, strings.Replace(question("GET", "/open"), "X-Forwarded-Host: payroll.contoso.example", "X-Forwarded-Host: "+host, 1))
+		if got.status != status {
+			t.Errorf("%s: answered %d, want %d", host, got.status, status)
+		}
+	}
+}

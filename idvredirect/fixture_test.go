@@ -51,6 +51,15 @@ var (
 	smallKey = sync.OnceValue(func() *rsa.PrivateKey { return mustKey(1024) })
 )
 
+// rsaPublic is the public half of a key that signs kickstart tokens.
+func rsaPublic(key *idvredirect.SigningKey) *rsa.PublicKey {
+	public, ok := key.Public().(*rsa.PublicKey)
+	if !ok {
+		panic("no RSA key")
+	}
+	return public
+}
+
 func mustKey(bits int) *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, bits)
 	if err != nil {
@@ -112,7 +121,7 @@ func verifyConfig(tb testing.TB, claims idvredirect.ClaimSet) idvredirect.Verify
 	key := signingKey(0)
 	clock := func() time.Time { return fixtureTime }
 	return idvredirect.VerifyConfig{
-		Keys:         idvredirect.PublicKeys{key.KeyID(): key.Public()},
+		Keys:         idvredirect.PublicKeys{key.KeyID(): rsaPublic(key)},
 		OrgIDs:       []string{testOrgID},
 		RedirectURLs: []string{testRedirectURL},
 		OneTime:      idvredirect.NewMemoryOneTimeStore(0, clock),

@@ -3,6 +3,7 @@
 package idvredirect
 
 import (
+	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
@@ -26,8 +27,11 @@ const (
 // carry a private member.
 type jwk struct {
 	KeyType   string `json:"kty"`
-	Modulus   string `json:"n"`
-	Exponent  string `json:"e"`
+	Modulus   string `json:"n,omitempty"`
+	Exponent  string `json:"e,omitempty"`
+	Curve     string `json:"crv,omitempty"`
+	X         string `json:"x,omitempty"`
+	Y         string `json:"y,omitempty"`
 	Use       string `json:"use"`
 	Algorithm string `json:"alg"`
 	KeyID     string `json:"kid"`
@@ -42,9 +46,31 @@ func newJWK(public *rsa.PublicKey) jwk {
 		Algorithm: "RS256",
 	}
 	// RFC 7638, section 3.2: the required members only, in lexical order, without blanks.
-	sum := sha256.Sum256([]byte(`{"e":"` + k.Exponent + `","kty":"RSA","n":"` + k.Modulus + `"}`))
-	k.KeyID = base64.RawURLEncoding.EncodeToString(sum[:])
+	k.KeyID = thumbprint(`{"e":"` + k.Exponent + `","kty":"RSA","n":"` + k.Modulus + `"}`)
 	return k
+}
+
+// newECJWK is the same for a P-256 key.
+func newECJWK(public *ecdsa.PublicKey) (jwk, error) {
+	point, err := public.Bytes() // 4, x and y, 32 bytes each
+	if err != nil {
+		return jwk{}, fmt.Errorf("%w: encoding: %w", ErrSigningKey, err)
+	}
+	k := jwk{
+		KeyType:   "EC",
+		Curve:     "P-256",
+		X:         base64.RawURLEncoding.EncodeToString(point[1:33]),
+		Y:         base64.RawURLEncoding.EncodeToString(point[33:]),
+		Use:       "sig",
+		Algorithm: "ES256",
+	}
+	k.KeyID = thumbprint(`{"crv":"P-256","kty":"EC","x":"` + k.X + `","y":"` + k.Y + `"}`)
+	return k, nil
+}
+
+func thumbprint(members string) string {
+	sum := sha256.Sum256([]byte(members))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // marshalJWKS writes the set; keys is not nil.

@@ -119,14 +119,20 @@ func (s *KeySet) Signing(now time.Time) *SigningKey {
 
 // JWKS returns the key set to publish at now (RFC 7517), public members only, as JSON. Serve it as
 // application/jwk-set+json with a max-age of at most [JWKSMaxAge], to GET and HEAD.
-func (s *KeySet) JWKS(now time.Time) []byte {
-	signing := s.Signing(now)
-	keys := make([]jwk, 0, len(s.entries))
-	for i, entry := range s.entries {
-		end := s.publishedUntil(i)
-		begun := !now.Before(entry.publishedFrom)
-		if entry.key == signing || begun && (end.IsZero() || now.Before(end)) {
-			keys = append(keys, entry.key.jwk)
+func (s *KeySet) JWKS(now time.Time) []byte { return JWKS(now, s) }
+
+// JWKS returns several sets as one, as [KeySet.JWKS] does one: the keys of kickstart tokens and those of assertions are
+// published at one address. Each key says by its kty and alg what it is for, and a reader of one kind skips the other.
+func JWKS(now time.Time, sets ...*KeySet) []byte {
+	keys := []jwk{}
+	for _, s := range sets {
+		signing := s.Signing(now)
+		for i, entry := range s.entries {
+			end := s.publishedUntil(i)
+			begun := !now.Before(entry.publishedFrom)
+			if entry.key == signing || begun && (end.IsZero() || now.Before(end)) {
+				keys = append(keys, entry.key.jwk)
+			}
 		}
 	}
 	return marshalJWKS(keys)
@@ -176,6 +182,8 @@ func (s *KeySet) check() error {
 		switch {
 		case entry.key == nil || entry.key.private == nil:
 			return fmt.Errorf("%w: a key is missing", ErrKeySet)
+		case entry.key.method != s.entries[0].key.method:
+			return fmt.Errorf("%w: kickstart keys and assertion keys are in it together", ErrKeySet)
 		case seen[entry.key.KeyID()]:
 			return fmt.Errorf("%w: the same key is in it twice", ErrKeySet)
 		case entry.signs() && !entry.signsFrom.After(last):

@@ -66,7 +66,7 @@ func (s *KeySet) UnmarshalJSON(state []byte) error {
 	}
 	set := KeySet{}
 	for i, k := range stored.Keys {
-		key, err := ParseSigningKey([]byte(k.PEM))
+		key, err := parseEitherKey([]byte(k.PEM))
 		if err != nil {
 			return fmt.Errorf("key %d of the stored state: %w", i+1, err)
 		}

@@ -37,7 +37,7 @@ func BenchmarkVerify(b *testing.B) {
 				b.Fatal(err)
 			}
 			cfg := verifyConfig(b, idvredirect.Hardened)
-			cfg.Keys = idvredirect.PublicKeys{key.KeyID(): key.Public()}
+			cfg.Keys = idvredirect.PublicKeys{key.KeyID(): rsaPublic(key)}
 			cfg.OneTime = alwaysFirst
 			b.ReportAllocs()
 			for b.Loop() {
@@ -54,7 +54,7 @@ func BenchmarkVerify(b *testing.B) {
 func BenchmarkVerifyWithoutKeyID(b *testing.B) {
 	cfg := verifyConfig(b, idvredirect.Minimal)
 	for i := range 15 {
-		cfg.Keys[fmt.Sprint(i)] = signingKey(1 + i%3).Public()
+		cfg.Keys[fmt.Sprint(i)] = rsaPublic(signingKey(1 + i%3))
 	}
 	p := partner(b, idvredirect.Minimal)
 	token, err := p.KickstartToken(benchmarkKey(b, 2048), testRequestID, testRedirectURL, fixtureTime, nil)

@@ -3,6 +3,7 @@
 package idvredirect
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -12,6 +13,8 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 const (
@@ -31,13 +34,15 @@ const howToMakeKey = "make one with: openssl genpkey -algorithm RSA -pkeyopt rsa
 
 const redactedKey = "[signing key redacted]"
 
-// SigningKey is an RSA private key that signs kickstart tokens, with the key ID it is published under.
+// SigningKey is a private key that signs tokens, with the key ID it is published under. It is of one of two kinds, and
+// neither signs what the other does: RSA keys ([ParseSigningKey], [GenerateSigningKey]) sign kickstart tokens, elliptic-curve
+// keys ([ParseAssertionKey], [GenerateAssertionKey]) sign assertions.
 //
 // Printing or logging one in any way shows [redactedKey] and nothing else; the only way to the private key is
-// [SigningKey.PEM]. It is immutable and safe for concurrent use. The zero value is not usable: get one from
-// [ParseSigningKey] or [GenerateSigningKey].
+// [SigningKey.PEM]. It is immutable and safe for concurrent use. The zero value is not usable.
 type SigningKey struct {
-	private *rsa.PrivateKey
+	private crypto.Signer
+	method  jwt.SigningMethod
 	jwk     jwk
 }
 
@@ -45,18 +50,26 @@ type SigningKey struct {
 // PKCS#1 ("RSA PRIVATE KEY") form, not encrypted. Text around the block is ignored, a second block is not. Errors wrap
 // [ErrSigningKey], say what was found instead and how to make a key, and hold no part of the input.
 func ParseSigningKey(data []byte) (*SigningKey, error) {
-	block, rest := pem.Decode(data)
-	if block == nil {
-		return nil, fmt.Errorf("%w: no PEM block found; %s", ErrSigningKey, howToMakeKey)
-	}
-	if next, _ := pem.Decode(rest); next != nil {
-		return nil, fmt.Errorf("%w: more than one PEM block; put each key in a file of its own", ErrSigningKey)
+	block, err := onlyBlock(data, howToMakeKey)
+	if err != nil {
+		return nil, err
 	}
 	private, err := parsePrivateBlock(block)
 	if err != nil {
 		return nil, err
 	}
 	return newSigningKey(private)
+}
+
+func onlyBlock(data []byte, howToMake string) (*pem.Block, error) {
+	block, rest := pem.Decode(data)
+	if block == nil {
+		return nil, fmt.Errorf("%w: no PEM block found; %s", ErrSigningKey, howToMake)
+	}
+	if next, _ := pem.Decode(rest); next != nil {
+		return nil, fmt.Errorf("%w: more than one PEM block; put each key in a file of its own", ErrSigningKey)
+	}
+	return block, nil
 }
 
 // GenerateSigningKey makes a key of [GeneratedKeyBits]. random is there for programs built with the GODEBUG setting
@@ -73,8 +86,8 @@ func GenerateSigningKey(random io.Reader) (*SigningKey, error) {
 // KeyID returns the RFC 7638 thumbprint (SHA-256, base64url) of the public key: the kid of tokens and key sets.
 func (k SigningKey) KeyID() string { return k.jwk.KeyID }
 
-// Public returns the public half.
-func (k SigningKey) Public() *rsa.PublicKey { return &k.private.PublicKey }
+// Public returns the public half: an [*rsa.PublicKey] or an [*ecdsa.PublicKey].
+func (k SigningKey) Public() crypto.PublicKey { return k.private.Public() }
 
 // PEM returns the private key as a PKCS#8 PEM block, for storage that only its owner can read.
 func (k SigningKey) PEM() ([]byte, error) {
@@ -104,7 +117,7 @@ func newSigningKey(private *rsa.PrivateKey) (*SigningKey, error) {
 	case bits > MaxKeyBits:
 		return nil, fmt.Errorf("%w: an RSA key of %d bits is too large, %d is the most; %s", ErrSigningKey, bits, MaxKeyBits, howToMakeKey)
 	}
-	return &SigningKey{private: private, jwk: newJWK(&private.PublicKey)}, nil
+	return &SigningKey{private: private, method: jwt.SigningMethodRS256, jwk: newJWK(&private.PublicKey)}, nil
 }
 
 func parsePrivateBlock(block *pem.Block) (*rsa.PrivateKey, error) {

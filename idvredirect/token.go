@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -55,6 +54,9 @@ func (p Partner) KickstartToken(key *SigningKey, requestID, redirectURL string, 
 	if key == nil || key.private == nil {
 		return "", fmt.Errorf("%w: there is no signing key", ErrKickstart)
 	}
+	if key.method != jwt.SigningMethodRS256 {
+		return "", fmt.Errorf("%w: the partners expect RS256, and an assertion key signs only assertions", ErrKickstart)
+	}
 	if !validRequestID(requestID) {
 		return "", fmt.Errorf("%w: a request ID has %d to %d letters, digits and -._~+/ (take it from NewRequestID)", ErrKickstart, minRequestIDBytes, maxRequestIDBytes)
 	}
@@ -93,17 +95,6 @@ func (p Partner) KickstartToken(key *SigningKey, requestID, redirectURL string, 
 	})
 }
 
-// SignTyped signs another kind of token with the same published keys, such as the assertion a gate hands to the app
-// behind it: RS256, with the key ID and the given typ in the header. typ must be the token's own and end in "+jwt" (RFC
-// 8725, section 3.11), such as "verified-id-assertion+jwt": a kickstart token has "JWT", so neither passes for the other.
-// Errors wrap [ErrSigningKey].
-func (k SigningKey) SignTyped(typ string, claims map[string]any) (string, error) {
-	if !strings.HasSuffix(typ, "+jwt") || !plainText(typ, maxKeyIDBytes) {
-		return "", fmt.Errorf("%w: a token needs a type of its own that ends in +jwt", ErrSigningKey)
-	}
-	return k.sign(typ, k.KeyID(), claims)
-}
-
 // signedClaims lets the JWT library marshal a payload in the order of its struct. The embedded, empty claims only answer
 // the library's interface, which is for verifying.
 type signedClaims struct {
@@ -117,9 +108,9 @@ func (c signedClaims) MarshalJSON() ([]byte, error) { return json.Marshal(c.payl
 // sign returns the compact form. kid is left out when empty.
 func (k SigningKey) sign(typ, kid string, payload any) (string, error) {
 	token := &jwt.Token{
-		Header: map[string]any{"alg": jwt.SigningMethodRS256.Alg(), "typ": typ},
+		Header: map[string]any{"alg": k.method.Alg(), "typ": typ},
 		Claims: signedClaims{payload: payload},
-		Method: jwt.SigningMethodRS256,
+		Method: k.method,
 	}
 	if kid != "" {
 		token.Header["kid"] = kid

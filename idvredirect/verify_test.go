@@ -143,7 +143,7 @@ func TestTokenWithoutKeyID(t *testing.T) {
 	t.Parallel()
 	cfg := verifyConfig(t, idvredirect.Minimal)
 	for i := 1; i < 3; i++ {
-		cfg.Keys[signingKey(i).KeyID()] = signingKey(i).Public()
+		cfg.Keys[signingKey(i).KeyID()] = rsaPublic(signingKey(i))
 	}
 	p := partner(t, idvredirect.Minimal)
 	for i := range 4 {
@@ -169,7 +169,7 @@ func TestTokenWithoutKeyID(t *testing.T) {
 func TestOneCustomerCannotSpeakForAnother(t *testing.T) {
 	t.Parallel()
 	other := verifyConfig(t, idvredirect.Minimal)
-	other.Keys = idvredirect.PublicKeys{signingKey(1).KeyID(): signingKey(1).Public()}
+	other.Keys = idvredirect.PublicKeys{signingKey(1).KeyID(): rsaPublic(signingKey(1))}
 	other.OrgIDs = []string{"fabrikam"}
 	p := partner(t, idvredirect.Minimal)
 	p.OrgID = "fabrikam"

@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"internal/canary": {},
 	"cmd/caddy":       {"", "caddymodule", "emulator/caddyemulator"},
 	"e2e":             {},
+	"examples/...":    {},
 
 	"scripts/showtests": {"internal/canary"},
 }

@@ -71,7 +71,11 @@ type App struct {
 	// once and kept in Caddy's storage.
 	KickstartKeys []string `json:"kickstart_keys,omitempty"`
 
-	// Permit key files (kickstart_keys, client_certificate) that their group may read, mode 0640 or 0440, as where secrets
+	// PEM files with P-256 keys that sign assertions; the first signs, all are published. Default: a key made once and
+	// kept in Caddy's storage.
+	AssertionKeys []string `json:"assertion_keys,omitempty"`
+
+	// Permit key files (kickstart_keys, assertion_keys, client_certificate) that their group may read, mode 0640 or 0440, as where secrets
 	// are mounted for a group. Everybody in it then has the key. Files that others may read never load. Default: 0600 only.
 	GroupReadableKeys bool `json:"group_readable_keys,omitempty"`
 
@@ -98,6 +102,7 @@ type App struct {
 	store        *sharedStore
 	kept         *keptRevocations // nil if the store keeps its own
 	keys         *keys
+	assertions   *assertionCache
 	limiter      *limiter
 	faceChecks   *faceChecks
 	pages        *page.Renderer
@@ -122,7 +127,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // pools that outlive a reload. It calls nobody on the network.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger, a.now = ctx, ctx.Logger(), time.Now
-	a.gates = newGateRegistry()
+	a.gates, a.assertions = newGateRegistry(), newAssertionCache()
 	for _, step := range []func() error{
 		a.provisionIdentity, a.provisionCredentials, a.provisionPartners, a.provisionSession,
 		a.provisionKeys, a.provisionStore, a.provisionRevocations, a.provisionClient, a.provisionLimits, a.provisionFaceChecks, a.provisionPages, a.provisionMetrics, a.provisionEvents,
@@ -135,13 +140,17 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Start makes this the app that the admin API speaks to. Gates work from the moment they are provisioned.
+// Start makes this the app that the admin API speaks to, and keeps the keys of assertions current if a gate hands assertions
+// over. Gates work from the moment they are provisioned.
 func (a *App) Start() error {
 	running.set(a)
+	if a.gates.asserting() && a.keys.assertion.configured == nil {
+		go a.keys.assertion.follow(a.ctx, a.now)
+	}
 	return nil
 }
 
-// Stop ends that and saves the count of Face Checks. Streams end with the context that Caddy cancels.
+// Stop ends that and saves the count of Face Checks. Streams, and following the keys, end with the context that Caddy cancels.
 func (a *App) Stop() error {
 	running.unset(a)
 	a.saveFaceChecks()

@@ -46,6 +46,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //		store             <module> { … }
 //		sealing_key       <base64>...
 //		kickstart_key     <pem file>...
+//		assertion_key     <pem file>...
 //		group_readable_keys
 //		callback_header   authorization|api-key
 //		limits            { … }
@@ -74,6 +75,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"store":                  {block: true, read: a.readStore},
 		"sealing_key":            references(&a.SealingKeys),
 		"kickstart_key":          references(&a.KickstartKeys),
+		"assertion_key":          references(&a.AssertionKeys),
 		"group_readable_keys":    flag(&a.GroupReadableKeys),
 		"callback_header":        oneArg(&a.CallbackHeader, oneOf("callback_header", "authorization", "api-key")),
 		"limits":                 block("limits", a.limitOptions, none),

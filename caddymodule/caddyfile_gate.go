@@ -84,6 +84,7 @@ func checkOrder(h httpcaddyfile.Helper, start *caddyfile.Dispenser) error {
 //		bind        <claim> <value>
 //		header      <name> <value>
 //		headers     default|remote_user|x_forwarded|none
+//		assertion   [<header>]
 //		public      <path>...
 //		optional
 //		report_only
@@ -98,6 +99,7 @@ func (g *Gate) unmarshal(d *caddyfile.Dispenser) error {
 		"bind":        {read: g.readBind},
 		"header":      {repeats: true, read: g.readHeader},
 		"headers":     oneArg(&g.HeaderPreset, oneOf("headers", "default", "remote_user", "x_forwarded", "none")),
+		"assertion":   {read: g.readAssertion},
 		"public":      args(&g.Public, checkPublic),
 		"optional":    flag(&g.Optional),
 		"report_only": flag(&g.ReportOnly),
@@ -153,6 +155,22 @@ func (g *Gate) readHeader(d *caddyfile.Dispenser) error {
 	}
 	g.Headers = append(g.Headers, header)
 	return nil
+}
+
+func (g *Gate) readAssertion(d *caddyfile.Dispenser) error {
+	words := d.RemainingArgs()
+	switch len(words) {
+	case 0:
+		g.Assertion = defaultAssertionHeader
+		return nil
+	case 1:
+		if err := claimheader.CheckName(words[0]); err != nil {
+			return d.WrapErr(fmt.Errorf("assertion: %w", err))
+		}
+		g.Assertion = words[0]
+		return nil
+	}
+	return d.Err("assertion: write assertion [<header>], for example: assertion X-Employee-Assertion")
 }
 
 // checkAgainst compares what the directive names with the global option, while the line is still known.

@@ -24,6 +24,8 @@ var (
 	errPanic     = errors.New("internal error")
 	// errNotLoopback: plain HTTP is for this machine only.
 	errNotLoopback = errors.New("not a loopback host")
+	// errAssertion: what the app relies on cannot be made.
+	errAssertion = errors.New("no assertion")
 )
 
 // challenge answers a request that may not pass: a page load goes to the start page, all else gets 401 and where to start.

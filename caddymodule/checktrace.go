@@ -212,7 +212,7 @@ func (t *checkTrace) gate(g *Gate, r *http.Request, passes bool) {
 	default:
 		fmt.Fprintf(t.out, "passes with %s\n", id.presentation.Credential)
 		header := http.Header{}
-		g.setHeaders(header, id)
+		g.setHeaders(header, id, "a signed JWT, as docs/assertion.md describes")
 		for _, name := range slices.Sorted(maps.Keys(header)) {
 			fmt.Fprintf(t.out, "  %s: %s\n", name, header.Get(name))
 		}

@@ -38,7 +38,7 @@ func TestHostileClaimValues(t *testing.T) {
 				}
 			} else {
 				held, _ := sessionOf(g, presentation(g, verifier.Claim{Name: "name", Value: value}))
-				g.setHeaders(r.Header, identity{held, &held.Presentations[0]})
+				g.setHeaders(r.Header, identity{session: held, presentation: &held.Presentations[0]}, "")
 			}
 			got, sent := r.Header["X-Name"]
 			if name == "long" {

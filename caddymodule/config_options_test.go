@@ -286,7 +286,7 @@ type change struct {
 }
 
 // optionalArguments are options that may stand alone or with arguments.
-var optionalArguments = []string{"face_check", "managed_identity"}
+var optionalArguments = []string{"assertion", "face_check", "managed_identity"}
 
 // optionalBlocks are options that may have a block or none.
 var optionalBlocks = []string{"store"}

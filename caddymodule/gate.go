@@ -74,6 +74,10 @@ type Gate struct {
 	// (Remote-User), x_forwarded (X-Forwarded-User), or none. Default: default.
 	HeaderPreset string `json:"header_preset,omitempty"`
 
+	// Name of the header in which the app gets a signed assertion of who passed and what was shown; see docs/assertion.md.
+	// A request that passed with an identity never goes on without it. Default: no assertion.
+	Assertion string `json:"assertion,omitempty"`
+
 	// Let visitors without a session pass, without identity headers.
 	Optional bool `json:"optional,omitempty"`
 
@@ -152,6 +156,9 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := g.provisionHeaders(); err != nil {
+		return err
+	}
+	if err := g.provisionAssertion(); err != nil {
 		return err
 	}
 	for _, path := range g.Public {

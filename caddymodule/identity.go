@@ -165,10 +165,11 @@ func knownValue(name string) bool {
 	return ok && claim != "" && !strings.ContainsAny(claim, "{}")
 }
 
-// identity is who passed: one presentation of a session.
+// identity is who passed: one presentation of a session, and the demand that it meets.
 type identity struct {
 	session      *session.Session
 	presentation *verifier.Presentation
+	requirement  *verifier.Requirement
 }
 
 // value is the raw value of a name that knownValue knows, and whether there is one.
@@ -205,10 +206,15 @@ func (id identity) value(name string) (string, bool) {
 }
 
 // setHeaders writes the identity headers. The client's were removed before. A value is encoded and never cut: one that
-// is too long, or would make all of them too long, is left out (TM-013).
-func (g *Gate) setHeaders(h http.Header, id identity) {
-	values := make([]string, len(g.headers))
+// is too long, or would make all of them too long, is left out (TM-013). The assertion, empty without that option, comes first.
+func (g *Gate) setHeaders(h http.Header, id identity, assertion string) {
+	values := make([]string, len(g.headers)+1)
 	total := 0
+	if g.Assertion != "" {
+		total = len(g.Assertion) + len(assertion)
+		values[len(g.headers)] = assertion // a slice of its own: handlers behind us may change a header in place
+		h[g.Assertion] = values[len(g.headers):]
+	}
 	for i := range g.headers {
 		template := &g.headers[i]
 		value, ok := template.render(id)

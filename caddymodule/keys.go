@@ -23,6 +23,7 @@ import (
 const (
 	storedKeysPath      = "verified_id/keys.json"
 	storedKickstartPath = "verified_id/kickstart.json"
+	storedAssertionPath = "verified_id/assertion.json"
 	storageTimeout      = 10 * time.Second
 
 	// lockPatience is how long making the keys may wait for another process. One that was killed in the middle leaves its
@@ -38,7 +39,8 @@ type keys struct {
 	journeys *session.Sealer
 	subject  []byte // makes the opaque subject; never rotated, or people would change their identity
 
-	kickstart kickstartKeys
+	kickstart signingKeys
+	assertion signingKeys
 }
 
 // storedKeys is the content of storedKeysPath.
@@ -70,27 +72,43 @@ func (a *App) provisionKeys() error {
 	}
 	a.keys = &keys{
 		ring: opened, sessions: opened.Sealer(session.PurposeSession), visits: opened.Sealer(session.PurposePage),
-		journeys: opened.Sealer(session.PurposeJourney), subject: stored.Subject, kickstart: kickstartKeys{storage: storage},
+		journeys: opened.Sealer(session.PurposeJourney), subject: stored.Subject,
+		kickstart: signingKeys{storage: storage, path: storedKickstartPath, generate: generateKickstartKey},
+		assertion: signingKeys{storage: storage, path: storedAssertionPath, generate: idvredirect.GenerateAssertionKey},
 	}
-	if len(a.KickstartKeys) == 0 {
-		return nil
+	if a.keys.kickstart.configured, err = a.configuredKeySet("kickstart_key", a.KickstartKeys, idvredirect.ParseSigningKey); err != nil {
+		return err
+	}
+	a.keys.assertion.configured, err = a.configuredKeySet("assertion_key", a.AssertionKeys, idvredirect.ParseAssertionKey)
+	return err
+}
+
+func generateKickstartKey() (*idvredirect.SigningKey, error) {
+	return idvredirect.GenerateSigningKey(rand.Reader)
+}
+
+// configuredKeySet is the set of the operator's own keys; nil where the option is not used.
+func (a *App) configuredKeySet(option string, paths []string, parse func([]byte) (*idvredirect.SigningKey, error)) (*idvredirect.KeySet, error) {
+	if len(paths) == 0 {
+		return nil, nil
 	}
 	var signing []*idvredirect.SigningKey
-	for _, path := range a.KickstartKeys {
-		key, err := a.readSigningKey(path)
+	for _, path := range paths {
+		key, err := a.readSigningKey(option, path, parse)
 		if err != nil {
-			return fmt.Errorf("kickstart_key: %w", err)
+			return nil, fmt.Errorf("%s: %w", option, err)
 		}
 		signing = append(signing, key)
 	}
-	if a.keys.kickstart.configured, err = idvredirect.NewKeySet(a.now(), signing...); err != nil {
-		return fmt.Errorf("kickstart_key: %w", err)
+	set, err := idvredirect.NewKeySet(a.now(), signing...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", option, err)
 	}
-	return nil
+	return set, nil
 }
 
-func (a *App) readSigningKey(path string) (*idvredirect.SigningKey, error) {
-	path, err := resolve("kickstart_key", path)
+func (a *App) readSigningKey(option, path string, parse func([]byte) (*idvredirect.SigningKey, error)) (*idvredirect.SigningKey, error) {
+	path, err := resolve(option, path)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +116,7 @@ func (a *App) readSigningKey(path string) (*idvredirect.SigningKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return idvredirect.ParseSigningKey(content)
+	return parse(content)
 }
 
 func (a *App) configuredSealingKeys() ([][]byte, error) {

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-verified-id/caddy-verified-id/idvredirect"
 	"github.com/caddy-verified-id/caddy-verified-id/internal/page"
 )
 
@@ -100,19 +101,29 @@ func (v *visitRequest) returned() {
 	v.startPage(token, true)
 }
 
-// jwks publishes the public keys with which partners check our links.
+// jwks publishes the public keys with which partners check our links and apps our assertions. What nothing signs with need
+// not be made.
 func (v *visitRequest) jwks() {
-	if len(v.app.partners) == 0 { // nothing is signed, so no key need be made
-		v.keySet([]byte(`{"keys":[]}`))
-		return
+	var sets []*idvredirect.KeySet
+	for _, keys := range []struct {
+		used bool
+		*signingKeys
+	}{
+		{len(v.app.partners) > 0, &v.app.keys.kickstart},
+		{v.app.gates.asserting(), &v.app.keys.assertion},
+	} {
+		if !keys.used {
+			continue
+		}
+		set, err := keys.at(v.r.Context(), v.now)
+		if err != nil {
+			v.log(zapcore.ErrorLevel, "reading the signing keys", zap.Error(err))
+			v.problemAfter(page.ProblemInternal, 10*time.Second)
+			return
+		}
+		sets = append(sets, set)
 	}
-	keys, err := v.app.keys.kickstart.at(v.r.Context(), v.now)
-	if err != nil {
-		v.log(zapcore.ErrorLevel, "reading the kickstart keys", zap.Error(err))
-		v.problemAfter(page.ProblemInternal, 10*time.Second)
-		return
-	}
-	v.keySet(keys.JWKS(v.now))
+	v.keySet(idvredirect.JWKS(v.now, sets...))
 }
 
 func (v *visitRequest) keySet(set []byte) {

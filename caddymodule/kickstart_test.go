@@ -162,7 +162,7 @@ func TestCookieTransplant(t *testing.T) {
 // live; a node that did not rotate hears of it. TM-093, TM-151.
 func TestKickstartKeysRotate(t *testing.T) {
 	app, _, _ := partnerGate(t)
-	at := func(keys *kickstartKeys, now time.Time) *idvredirect.KeySet {
+	at := func(keys *signingKeys, now time.Time) *idvredirect.KeySet {
 		t.Helper()
 		set, err := keys.at(t.Context(), now)
 		if err != nil {
@@ -170,12 +170,12 @@ func TestKickstartKeysRotate(t *testing.T) {
 		}
 		return set
 	}
-	other := &kickstartKeys{storage: app.keys.kickstart.storage}
+	other := &signingKeys{storage: app.keys.kickstart.storage, path: storedKickstartPath, generate: generateKickstartKey}
 	first := at(&app.keys.kickstart, testNow).Signing(testNow).KeyID()
 	if got := at(other, testNow).Signing(testNow).KeyID(); got != first {
 		t.Errorf("another node signs with %s, want %s", got, first)
 	}
-	due := testNow.Add(kickstartRotation)
+	due := testNow.Add(keyRotation)
 	if got := at(&app.keys.kickstart, due).Signing(due).KeyID(); got != first {
 		t.Error("the new key signs before partners can know it")
 	}
@@ -189,7 +189,7 @@ func TestKickstartKeysRotate(t *testing.T) {
 		t.Error("the nodes do not sign with the new key alike")
 	}
 	app.keys.kickstart.storage = &readOnlyStorage{Storage: app.keys.kickstart.storage}
-	again := later.Add(kickstartRotation)
+	again := later.Add(keyRotation)
 	if got := at(&app.keys.kickstart, again).Signing(again).KeyID(); got != second {
 		t.Error("a storage that cannot be written to stops the signing")
 	}

@@ -273,7 +273,7 @@ func TestHeadersAtTheirLimit(t *testing.T) {
 		held, _ := sessionOf(g, presentation(g, verifier.Claim{Name: "a", Value: strings.Repeat("a", c.a)},
 			verifier.Claim{Name: "b", Value: strings.Repeat("b", c.b)}, verifier.Claim{Name: "c", Value: strings.Repeat("c", c.c)}))
 		header := http.Header{}
-		g.setHeaders(header, identity{held, &held.Presentations[0]})
+		g.setHeaders(header, identity{session: held, presentation: &held.Presentations[0]}, "")
 		for i, name := range []string{"X-A", "X-B", "X-C"} {
 			length := [3]int{c.a, c.b, c.c}[i]
 			if got := len(header.Get(name)); got != 0 && got != length || (got != 0) != c.want[i] {

@@ -104,7 +104,9 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request) (onward *answerWrit
 	}
 	switch {
 	case refusal == "":
-		g.setHeaders(r.Header, id)
+		if err := g.handOver(r, id, now); err != nil {
+			return nil, err
+		}
 		setPlaceholders(r, id)
 		answer.private, answer.renew = true, g.renewal(held, now)
 		if !g.ReportOnly { // which lets everybody pass, and for as long as they like
@@ -186,7 +188,7 @@ func (g *Gate) decide(r *http.Request, held *session.Session, now time.Time) (id
 				}
 			}
 			if reason == "" {
-				return identity{held, presentation}, ""
+				return identity{held, presentation, &g.wants[w].requirement}, ""
 			}
 			refusal = nearer(refusal, reason)
 		}

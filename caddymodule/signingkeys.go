@@ -4,8 +4,8 @@ package caddymodule
 
 import (
 	"context"
-	"crypto/rand"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -13,68 +13,100 @@ import (
 	"github.com/caddy-verified-id/caddy-verified-id/idvredirect"
 )
 
-// kickstartRotation is how long a key that we made ourselves signs before the next one takes over. Keys from the config are
-// the operator's to rotate.
-const kickstartRotation = 90 * 24 * time.Hour
+const (
+	// keyRotation is how long a key that we made ourselves signs before the next one takes over. Keys from the config are
+	// the operator's to rotate.
+	keyRotation = 90 * 24 * time.Hour
 
-// kickstartKeys are the keys that sign links to partners: those of the config, or a set that is made once, kept in Caddy's
-// storage, shared by all nodes and rotated.
-type kickstartKeys struct {
+	// rereadKeys is how old what we know of the storage may get, and followKeys how often that is looked at: together less
+	// than the time within which every node must know of a rotation.
+	rereadKeys = idvredirect.KeySetSpread / 2
+	followKeys = idvredirect.KeySetSpread / 5
+
+	// retryStorage is how soon a storage that failed is asked again: making a key costs much, and anybody may ask for the set.
+	retryStorage = time.Minute
+)
+
+// signingKeys are the keys that sign links to partners, or assertions: those of the config, or a set that is made once, kept
+// in Caddy's storage, shared by all nodes and rotated.
+type signingKeys struct {
 	configured *idvredirect.KeySet
 	storage    certmagic.Storage
+	path       string // in the storage
+	generate   func() (*idvredirect.SigningKey, error)
 
+	known  atomic.Pointer[idvredirect.KeySet]
 	mu     sync.Mutex
-	known  *idvredirect.KeySet
 	askAt  time.Time // when the storage is asked again
 	failed error     // of the last time
 }
 
-// retryStorage is how soon a storage that failed is asked again: making a key costs much, and anybody may ask for the set.
-const retryStorage = time.Minute
-
-// at returns the key set for now. The first call of an installation makes a key, which takes up to a second; hence not at
-// load. While the storage does not answer, what is known goes on serving.
-func (k *kickstartKeys) at(ctx context.Context, now time.Time) (*idvredirect.KeySet, error) {
+// at returns the key set for now. The first call of an installation makes a key, which takes up to a second for RSA. While
+// the storage does not answer, what is known goes on serving.
+func (k *signingKeys) at(ctx context.Context, now time.Time) (*idvredirect.KeySet, error) {
 	if k.configured != nil {
 		return k.configured, nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if now.Before(k.askAt) {
-		return k.known, k.failed
+		return k.known.Load(), k.failed
 	}
 	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
 	defer cancel()
 	set, err := k.load(ctx, now)
 	switch {
 	case err == nil:
-		k.known, k.failed, k.askAt = set, nil, now.Add(idvredirect.KeySetSpread)
-	case k.known != nil:
+		k.known.Store(set)
+		k.failed, k.askAt = nil, now.Add(rereadKeys)
+	case k.known.Load() != nil:
 		k.askAt = now.Add(retryStorage)
 	default:
 		k.failed, k.askAt = err, now.Add(retryStorage)
 	}
-	return k.known, k.failed
+	return k.known.Load(), k.failed
+}
+
+// current is the set as it is known, so that a request with a session never waits for the storage; follow keeps it fresh.
+func (k *signingKeys) current(ctx context.Context, now time.Time) (*idvredirect.KeySet, error) {
+	if set := k.known.Load(); set != nil {
+		return set, nil
+	}
+	return k.at(ctx, now)
+}
+
+// follow reads the stored set again and again, and rotates it where that is due, until ctx ends.
+func (k *signingKeys) follow(ctx context.Context, now func() time.Time) {
+	ticker := time.NewTicker(followKeys)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			_, _ = k.at(ctx, now()) // what is known goes on serving
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // load reads the stored set, and makes or rotates it where that is due, under the storage's lock: all nodes end up with the
 // same one.
-func (k *kickstartKeys) load(ctx context.Context, now time.Time) (*idvredirect.KeySet, error) {
+func (k *signingKeys) load(ctx context.Context, now time.Time) (*idvredirect.KeySet, error) {
 	set := new(idvredirect.KeySet)
-	found, err := loadStored(ctx, k.storage, storedKickstartPath, set)
-	if err != nil || (found && !set.RotationDue(now, kickstartRotation)) {
+	found, err := loadStored(ctx, k.storage, k.path, set)
+	if err != nil || (found && !set.RotationDue(now, keyRotation)) {
 		return set, err
 	}
-	if err := k.storage.Lock(ctx, storedKickstartPath); err != nil {
+	if err := k.storage.Lock(ctx, k.path); err != nil {
 		return nil, err
 	}
-	defer k.storage.Unlock(context.WithoutCancel(ctx), storedKickstartPath) //nolint:errcheck // a lock that is not given back expires by itself
+	defer k.storage.Unlock(context.WithoutCancel(ctx), k.path) //nolint:errcheck // a lock that is not given back expires by itself
 	set = new(idvredirect.KeySet)
-	found, err = loadStored(ctx, k.storage, storedKickstartPath, set)
-	if err != nil || (found && !set.RotationDue(now, kickstartRotation)) {
+	found, err = loadStored(ctx, k.storage, k.path, set)
+	if err != nil || (found && !set.RotationDue(now, keyRotation)) {
 		return set, err
 	}
-	key, err := idvredirect.GenerateSigningKey(rand.Reader)
+	key, err := k.generate()
 	if err != nil {
 		return nil, err
 	}
@@ -86,5 +118,5 @@ func (k *kickstartKeys) load(ctx context.Context, now time.Time) (*idvredirect.K
 	if err != nil {
 		return nil, err
 	}
-	return set, saveStored(ctx, k.storage, storedKickstartPath, set)
+	return set, saveStored(ctx, k.storage, k.path, set)
 }

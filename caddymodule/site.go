@@ -83,6 +83,8 @@ type gateRegistry struct {
 	names map[string]struct{}
 	list  atomic.Pointer[[]string] // the names, sorted
 	strip atomic.Pointer[claimheader.Strip]
+	// asserts says that one of the gates hands assertions over.
+	asserts atomic.Bool
 }
 
 func newGateRegistry() *gateRegistry {
@@ -100,6 +102,10 @@ func (r *gateRegistry) add(g *Gate) {
 	r.order[g.place.server] = append(r.order[g.place.server], g)
 	for _, header := range g.headers {
 		r.names[header.name] = struct{}{}
+	}
+	if g.Assertion != "" {
+		r.names[g.Assertion] = struct{}{}
+		r.asserts.Store(true)
 	}
 	names := slices.Sorted(maps.Keys(r.names))
 	r.list.Store(&names)
@@ -124,6 +130,9 @@ func (r *gateRegistry) copyIdentity(to, from http.Header) {
 
 // stripFrom removes the identity headers from a request.
 func (r *gateRegistry) stripFrom(header http.Header) { r.strip.Load().From(header) }
+
+// asserting says whether one of the gates hands assertions over, so that their keys are made and published.
+func (r *gateRegistry) asserting() bool { return r.asserts.Load() }
 
 // get finds the gate that a page token or a transaction names. It is nil when the policy has changed since.
 func (r *gateRegistry) get(id string) *Gate {

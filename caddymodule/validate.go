@@ -81,6 +81,15 @@ func (g *Gate) checkHeaders() error {
 		}
 		folded[claimheader.Fold(name)] = name
 	}
+	if g.Assertion == "" {
+		return nil
+	}
+	if err := claimheader.CheckName(g.Assertion); err != nil {
+		return fmt.Errorf("assertion: %w", err)
+	}
+	if other, twice := folded[claimheader.Fold(g.Assertion)]; twice {
+		return fmt.Errorf("assertion %s is the same header as %s, which is set already; give it a name of its own", g.Assertion, other)
+	}
 	return nil
 }
 

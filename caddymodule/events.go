@@ -81,7 +81,14 @@ func (a *App) event(name string, data map[string]any) {
 	if c := a.logger.Named(auditLog).Check(zapcore.InfoLevel, name); c != nil {
 		fields := make([]zap.Field, 0, len(data))
 		for _, key := range slices.Sorted(maps.Keys(data)) {
-			fields = append(fields, zap.Any(key, data[key]))
+			switch value := data[key].(type) {
+			case string:
+				fields = append(fields, zap.String(key, value))
+			case bool:
+				fields = append(fields, zap.Bool(key, value))
+			case int:
+				fields = append(fields, zap.Int(key, value))
+			}
 		}
 		c.Write(fields...)
 	}

@@ -31,7 +31,7 @@ func TestPartOfTheSiteSpelledOtherwise(t *testing.T) {
 			t.Errorf("%s reached the app ungated", path)
 		}
 	}
-	for _, path := range []string{"/open/..;/admin/x", "/open/..;v=1/admin/x", `/open/..\admin/x`, "/open/..%5cadmin/x", "/open/%252e%252e/admin/x", "/open;v=1/../admin/x"} {
+	for _, path := range []string{"/open/..;/admin/x", "/open/..;v=1/admin/x", `/open/..\admin/x`, "/open/..%5cadmin/x", "/open/%252e%252e/admin/x", "/open;v=1/../admin/x", `/open%2f"`, `/open%2fadmin%5c"`} {
 		x.raw(t, wireLines("GET "+path+" HTTP/1.1", "Host: rest.contoso.example", "Connection: close"))
 		if seen := x.behind.take(); len(seen) != 0 {
 			t.Errorf("%s reached the app as open", path)

@@ -232,7 +232,10 @@ func (g *Gate) listsPublic(path string) bool {
 // ambiguousPath is one in which Caddy's matchers and some app may read different paths: with parameters, backslashes, encoded
 // separators, a second encoding, dot segments (the matchers resolve them, the proxy does not), or no slash at its beginning.
 func ambiguousPath(u *url.URL) bool {
-	path := u.EscapedPath()
+	path := u.RawPath // as it was written, also where it has a character that would be spelled anew
+	if path == "" {
+		path = u.EscapedPath()
+	}
 	if !strings.HasPrefix(path, "/") {
 		return true
 	}

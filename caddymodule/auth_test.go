@@ -251,3 +251,18 @@ func TestForwardAuthJudgesNoOtherHost(t *testing.T) {
 		}
 	}
 }
+
+// The answer to another proxy carries the claims, and Caddy's access log prints the headers of answers. Whoever reads the log
+// must find neither claims nor an assertion, and the proxy must still get them. TM-141, TM-142.
+func TestForwardAuthAnswerIsNotLogged(t *testing.T) {
+	x := attack(t, "", trusting+strings.Replace(strings.Replace(askedSite, "{\n", "{\n\tlog\n", 1), "public /open", "public /open\n\t\tassertion", 1))
+	g := x.gate(t, func(g *Gate) bool { return len(g.Public) > 0 })
+	_, cookie := sessionOf(g, presentation(g, verifier.Claim{Name: "displayName", Value: "Canary Person"}))
+	answer := x.one(t, question("GET", "/", "Cookie: "+cookie))
+	if answer.status != http.StatusOK || answer.header.Get("X-Employee-Name") != "Canary Person" || !strings.HasPrefix(answer.header.Get("X-Verified-Id-Assertion"), "eyJ") {
+		t.Fatalf("answer %v", answer)
+	}
+	if log := x.logged(t); strings.Contains(log, "Canary Person") || strings.Contains(log, "eyJ") || !strings.Contains(log, "handled request") {
+		t.Error("the log holds a claim or an assertion, or is not the log of this question")
+	}
+}

@@ -59,8 +59,8 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("verified_id takes no argument as a global option; remove %q", d.Val())
 	}
-	partners := partnerUses{}
-	credential := func(d *caddyfile.Dispenser) error { return a.readCredential(d, partners) }
+	var later laterChecks
+	credential := func(d *caddyfile.Dispenser) error { return a.readCredential(d, &later) }
 	if err := readBlock(d, "verified_id", map[string]option{
 		"entra":                  {block: true, read: a.readEntra},
 		"service":                oneReference(&a.Service, checkBaseURL("service")),
@@ -84,7 +84,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}); err != nil {
 		return err
 	}
-	if err := partners.check(a.IDV); err != nil {
+	if err := later.run(); err != nil {
 		return err
 	}
 	return a.checkComplete(start)

@@ -4,7 +4,6 @@ package caddymodule
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 
@@ -30,13 +29,15 @@ func readName(d *caddyfile.Dispenser, what, example string, taken func(string) b
 	return name, nil
 }
 
-// partnerUses remembers where credentials name partners, which may be defined below them.
-type partnerUses map[string]*caddyfile.Dispenser
+// laterChecks judge what refers to something that may be defined further down, once all is read.
+type laterChecks []func() error
 
-func (u partnerUses) check(defined map[string]*IDV) error {
-	for _, name := range slices.Sorted(maps.Keys(u)) {
-		if defined[name] == nil {
-			return u[name].WrapErr(undefinedPartner(name))
+func (l *laterChecks) add(check func() error) { *l = append(*l, check) }
+
+func (l *laterChecks) run() error {
+	for _, check := range *l {
+		if err := check(); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -60,7 +61,7 @@ func (u partnerUses) check(defined map[string]*IDV) error {
 //		insecure_allow_revoked
 //		insecure_skip_linked_domain
 //	}
-func (a *App) readCredential(d *caddyfile.Dispenser, partners partnerUses) error {
+func (a *App) readCredential(d *caddyfile.Dispenser, later *laterChecks) error {
 	start := here(d)
 	name, err := readName(d, "credential", "employee", func(name string) bool { return a.Credentials[name] != nil })
 	if err != nil {
@@ -79,7 +80,12 @@ func (a *App) readCredential(d *caddyfile.Dispenser, partners partnerUses) error
 			return err
 		}
 		for _, partner := range c.IDV[before:] {
-			partners[partner] = line
+			later.add(func() error {
+				if a.IDV[partner] == nil {
+					return line.WrapErr(undefinedPartner(partner))
+				}
+				return nil
+			})
 		}
 		return nil
 	}
@@ -101,9 +107,12 @@ func (a *App) readCredential(d *caddyfile.Dispenser, partners partnerUses) error
 	}); err != nil {
 		return err
 	}
-	if _, err := a.buildCredential(name, c); err != nil {
-		return start.WrapErr(fmt.Errorf("credential %s: %w", name, err))
-	}
+	later.add(func() error { // the partners' presets say what the credential leaves out
+		if _, err := a.buildCredential(name, c); err != nil {
+			return start.WrapErr(fmt.Errorf("credential %s: %w", name, err))
+		}
+		return nil
+	})
 	return nil
 }
 
@@ -182,6 +191,7 @@ func checkRule(option, claim string, values []string) error {
 // readIDV reads
 //
 //	idv <name> {
+//		partner         <preset>
 //		url             <https url, with {token} or without>
 //		org_id          <id>
 //		token_parameter <name>
@@ -204,6 +214,7 @@ func (a *App) readIDV(d *caddyfile.Dispenser) error {
 	}
 	a.IDV[name] = partner
 	if err := readBlock(d, "idv "+name, map[string]option{
+		"partner":         oneArg(&partner.Partner, checkPreset),
 		"url":             oneArg(&partner.URL),
 		"org_id":          oneArg(&partner.OrgID, checkTextOf("org_id", 256)),
 		"token_parameter": oneArg(&partner.TokenParameter),

@@ -200,7 +200,11 @@ func (g *Gate) checkAgainst(h httpcaddyfile.Helper, start *caddyfile.Dispenser) 
 		if len(g.Credentials) > 0 && !slices.Contains(g.Credentials, name) {
 			continue
 		}
-		if err := g.checkCredential(name, c.FaceCheck); err != nil {
+		face, err := app.faceCheckOf(c)
+		if err == nil {
+			err = g.checkCredential(name, face)
+		}
+		if err != nil {
 			return start.WrapErr(fmt.Errorf("verified_id: %w", err))
 		}
 	}

@@ -102,10 +102,16 @@ func TestWrongJSONDoesNotLoad(t *testing.T) {
 		"idv: null":                       {func(app, _ object) { app["idv"] = object{"partner": nil} }, []string{"idv partner", "empty"}},
 		"idv: name":                       {func(app, _ object) { app["idv"] = object{"a.b": partner(app)} }, []string{"idv a.b", "letters"}},
 		"idv: no url":                     {func(app, _ object) { delete(partner(app), "url") }, []string{"idv partner", "url is missing"}},
-		"idv: http":                       {func(app, _ object) { partner(app)["url"] = "http://idv.example/" }, []string{"idv partner", "url", "https"}},
-		"idv: no org_id":                  {func(app, _ object) { delete(partner(app), "org_id") }, []string{"idv partner", "org_id is missing"}},
-		"idv: lifetime":                   {func(app, _ object) { partner(app)["lifetime"] = "16m" }, []string{"idv partner", "lifetime", "15m"}},
-		"idv: claims":                     {func(app, _ object) { partner(app)["claims"] = "all" }, []string{"idv partner", "claims", "hardened or minimal"}},
+		"idv: preset":                     {func(app, _ object) { partner(app)["partner"] = "au10tics" }, []string{"idv partner", "au10tics", "table of partners"}},
+		"idv: no url of a preset": {func(app, _ object) {
+			p := partner(app)
+			delete(p, "url")
+			p["partner"] = "vu"
+		}, []string{"idv partner", "url is missing", "ask VU", "start URL", "write url"}},
+		"idv: http":      {func(app, _ object) { partner(app)["url"] = "http://idv.example/" }, []string{"idv partner", "url", "https"}},
+		"idv: no org_id": {func(app, _ object) { delete(partner(app), "org_id") }, []string{"idv partner", "org_id is missing"}},
+		"idv: lifetime":  {func(app, _ object) { partner(app)["lifetime"] = "16m" }, []string{"idv partner", "lifetime", "15m"}},
+		"idv: claims":    {func(app, _ object) { partner(app)["claims"] = "all" }, []string{"idv partner", "claims", "hardened or minimal"}},
 		"idv: audience": {func(app, _ object) {
 			p := partner(app)
 			p["claims"], p["audience"] = "minimal", "https://idv.example"

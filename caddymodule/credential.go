@@ -18,7 +18,7 @@ import (
 // Credential describes one Verified ID that gates may ask for.
 type Credential struct {
 	// Credential type as in the issuer's contract, for example VerifiedEmployee. Compared whole and case-sensitively.
-	// Required.
+	// Required, unless every partner in IDV has a preset with the same published type, which is the default then.
 	Type string `json:"type,omitempty"`
 
 	// DIDs of the issuers whose credentials are accepted, compared byte for byte. Required: the service takes an empty
@@ -71,7 +71,8 @@ type FaceCheck struct {
 	// Switches Face Check off. A stolen unlocked phone then opens the site.
 	Off bool `json:"off,omitempty"`
 
-	// Claim that holds the photo. Default: photo.
+	// Claim that holds the photo. Default: photo; if a partner of the credential has a preset, the one published for the
+	// credential's type, and required where none is.
 	PhotoClaim string `json:"photo_claim,omitempty"`
 
 	// Lowest confidence score accepted, 50 to 100. Default: 70.
@@ -125,14 +126,15 @@ func (a *App) buildCredential(name string, c *Credential) (*credential, error) {
 	if !validName(name) {
 		return nil, fmt.Errorf("the name may have only letters, digits, - and _, at most 32")
 	}
-	if c.Type == "" {
-		return nil, fmt.Errorf("type is missing; it is the type name in the issuer's contract, for example VerifiedEmployee")
+	kind, err := a.typeOf(c)
+	if err != nil {
+		return nil, err
 	}
-	if err := checkType(c.Type); err != nil {
+	if err := checkType(kind); err != nil {
 		return nil, err
 	}
 	if len(c.Issuers) == 0 {
-		return nil, fmt.Errorf("issuer is missing; without it the service accepts any issuer in the world. Add: issuer <did>")
+		return nil, a.issuerMissing(c)
 	}
 	for _, did := range c.Issuers {
 		if !validDID(did) {
@@ -159,7 +161,7 @@ func (a *App) buildCredential(name string, c *Credential) (*credential, error) {
 	if len(c.LinkedDomains) > 0 && c.InsecureSkipLinkedDomain {
 		return nil, fmt.Errorf("linked_domain and insecure_skip_linked_domain contradict each other; remove one")
 	}
-	face, err := c.FaceCheck.requirement()
+	face, err := a.faceCheckOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -176,14 +178,14 @@ func (a *App) buildCredential(name string, c *Credential) (*credential, error) {
 	}
 	displayName := c.DisplayName
 	if displayName == "" {
-		displayName = words(c.Type)
+		displayName = words(kind)
 	}
 	built := &credential{name: name, displayName: displayName, partners: c.IDV, keep: map[string]bool{}}
 	for _, claim := range c.Keep {
 		built.keep[claim] = true
 	}
 	built.base = verifier.Requirement{
-		Credential: name, Type: c.Type, AcceptedIssuers: slices.Clone(c.Issuers), FaceCheck: face,
+		Credential: name, Type: kind, AcceptedIssuers: slices.Clone(c.Issuers), FaceCheck: face,
 		SkipLinkedDomainCheck: c.InsecureSkipLinkedDomain, LinkedDomains: lowered(c.LinkedDomains),
 		AllowRevoked: c.InsecureAllowRevoked, AllowMissingStatus: c.NoStatus,
 		SubjectClaim: c.SubjectClaim, MaxCredentialAge: time.Duration(c.MaxCredentialAge), Constraints: constraints, Purpose: purpose,
@@ -230,8 +232,9 @@ func checkLinkedDomain(host string) error {
 	return nil
 }
 
-// requirement applies the defaults; nil means Face Check with the defaults.
-func (f *FaceCheck) requirement() (*verifier.FaceCheckRequirement, error) {
+// faceCheckOf applies the defaults; nothing written means Face Check with the defaults.
+func (a *App) faceCheckOf(c *Credential) (*verifier.FaceCheckRequirement, error) {
+	f := c.FaceCheck
 	if f == nil {
 		f = &FaceCheck{}
 	}
@@ -243,7 +246,10 @@ func (f *FaceCheck) requirement() (*verifier.FaceCheckRequirement, error) {
 	}
 	out := &verifier.FaceCheckRequirement{SourcePhotoClaim: f.PhotoClaim, Threshold: f.Threshold}
 	if out.SourcePhotoClaim == "" {
-		out.SourcePhotoClaim = defaultPhotoClaim
+		var err error
+		if out.SourcePhotoClaim, err = a.photoClaimOf(c); err != nil {
+			return nil, err
+		}
 	}
 	if out.Threshold == 0 {
 		out.Threshold = defaultFaceCheckThreshold

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,6 +17,11 @@ import (
 // IDV is an identity-verification partner: visitors without a credential are sent there with a signed one-time link,
 // get the credential issued and come back.
 type IDV struct {
+	// What is published about the partner, by a name of the table of partners, such as au10tix. It fills in the display name
+	// and, in credentials that name the partner, what they leave out: the type, and the photo claim of that type. What is not
+	// published must be written. Default: none.
+	Partner string `json:"partner,omitempty"`
+
 	// The partner's start URL for this organisation, as the partner gave it. https. `{token}` in its query marks where
 	// the signed token goes; without it the token is added as the parameter TokenParameter. Required.
 	URL string `json:"url,omitempty"`
@@ -36,7 +42,7 @@ type IDV struct {
 	// redirectUrl and nothing else) for partners that refuse what they do not know. Default: hardened.
 	Claims string `json:"claims,omitempty"`
 
-	// Name that visitors see. Default: the partner's name in the config.
+	// Name that visitors see. Default: the partner's own spelling if it has a preset, else its name in the config.
 	DisplayName string `json:"display_name,omitempty"`
 
 	// File with the partner's logo (SVG, PNG or JPEG, at most 256 KiB). Default: none.
@@ -94,11 +100,15 @@ func (cfg *IDV) build(name string, options ...idvredirect.URLOption) (*partner, 
 	if !validName(name) {
 		return nil, errors.New("the name may have only letters, digits, - and _, at most 32")
 	}
+	preset, err := cfg.preset()
+	if err != nil {
+		return nil, err
+	}
 	if cfg.URL == "" {
-		return nil, errors.New("url is missing; the partner gives it to you at onboarding")
+		return nil, errors.New("url is missing; " + askFor(preset, "url", "the partner gives it to you at onboarding", "url https://…"))
 	}
 	if cfg.OrgID == "" {
-		return nil, errors.New("org_id is missing; it is agreed with the partner at onboarding")
+		return nil, errors.New("org_id is missing; " + askFor(preset, "org_id", "it is agreed with the partner at onboarding", "org_id <id>"))
 	}
 	for _, text := range []struct {
 		option, value string
@@ -145,7 +155,7 @@ func (cfg *IDV) build(name string, options ...idvredirect.URLOption) (*partner, 
 	}
 	out := &partner{displayName: cfg.DisplayName, note: cfg.Note, origin: template.Origin()}
 	if out.displayName == "" {
-		out.displayName = name
+		out.displayName = cmp.Or(preset.DisplayName, name)
 	}
 	out.Partner = idvredirect.Partner{
 		Name: name, URL: template, OrgID: cfg.OrgID, Audience: cfg.Audience, Lifetime: lifetime, Claims: claims,

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-verified-id/caddy-verified-id/internal/claimheader"
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
 
 // Validate judges what Provision has put together: whether anybody can pass the gate at all, and whether what it sends to
@@ -21,7 +22,7 @@ func (g *Gate) Validate() error {
 		return err
 	}
 	for _, w := range g.wants {
-		if err := g.checkCredential(w.credential.name, g.app.Credentials[w.credential.name].FaceCheck); err != nil {
+		if err := g.checkCredential(w.credential.name, w.credential.base.FaceCheck); err != nil {
 			return err
 		}
 		if err := w.credential.requirement(g.FaceCheck, w.requirement.RequiredClaims).Validate(); err != nil {
@@ -101,21 +102,17 @@ func (g *Gate) presetName() string {
 }
 
 // checkCredential judges the gate's settings against one of its credentials.
-func (g *Gate) checkCredential(name string, face *FaceCheck) error {
-	photo := defaultPhotoClaim
-	switch {
-	case face != nil && face.Off:
+func (g *Gate) checkCredential(name string, face *verifier.FaceCheckRequirement) error {
+	if face == nil {
 		if g.FaceCheck != 0 {
 			return fmt.Errorf("face_check %d: credential %q has face_check off; switch it on there", g.FaceCheck, name)
 		}
 		return nil
-	case face != nil && face.PhotoClaim != "":
-		photo = face.PhotoClaim
 	}
 	for _, option := range g.claimUses() {
-		if option.claim == photo {
+		if option.claim == face.SourcePhotoClaim {
 			return fmt.Errorf("%s: the photo claim %q of credential %q is only compared with the live face and never read; remove it",
-				option.name, photo, name)
+				option.name, option.claim, name)
 		}
 	}
 	return nil

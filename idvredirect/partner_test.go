@@ -249,27 +249,3 @@ func TestParseClaimSet(t *testing.T) {
 		t.Errorf("ClaimSet(7).String() = %q, want unknown", got)
 	}
 }
-
-func TestPresets(t *testing.T) {
-	t.Parallel()
-	all := idvredirect.Presets()
-	for i, preset := range all {
-		found, ok := idvredirect.FindPreset(preset.Name)
-		if !ok || !reflect.DeepEqual(found, preset) {
-			t.Errorf("FindPreset(%q) = %v, %v, want %v", preset.Name, found, ok, preset)
-		}
-		if preset.Name == "" || preset.DisplayName == "" || preset.CredentialType == "" {
-			t.Errorf("preset %d = %v has an empty field", i, preset)
-		}
-		if i > 0 && preset.Name <= all[i-1].Name {
-			t.Errorf("preset %q is out of order", preset.Name)
-		}
-	}
-	all[0].Claims[0] = "changed"
-	if idvredirect.Presets()[0].Claims[0] == "changed" || idvredirect.Presets()[1].Claims[0] == "changed" {
-		t.Error("the caller of Presets can change the presets")
-	}
-	if _, ok := idvredirect.FindPreset("fabrikam"); ok {
-		t.Error(`FindPreset("fabrikam") = true`)
-	}
-}

@@ -210,6 +210,7 @@ func knownStores() []string {
 //		cross_device_lifetime <duration>
 //		cookie_domain         <domain>
 //		same_device_only
+//		cancel_on_second_scan
 //	}
 func (a *App) sessionOptions() map[string]option {
 	s := &SessionConfig{}
@@ -219,6 +220,7 @@ func (a *App) sessionOptions() map[string]option {
 		"idle":                  duration(&s.Idle, maxSessionLifetime),
 		"cross_device_lifetime": duration(&s.CrossDeviceLifetime, maxSessionLifetime),
 		"cookie_domain":         oneArg(&s.CookieDomain, checkCookieDomain),
+		"cancel_on_second_scan": flag(&s.CancelOnSecondScan),
 		"same_device_only":      flag(&s.SameDeviceOnly),
 	}
 }

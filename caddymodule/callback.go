@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"maps"
 	"mime"
 	"net/http"
 	"strings"
@@ -120,7 +121,7 @@ func (v *visitRequest) record(t verifier.Transaction, got verifier.Callback) int
 	outcome := ""
 	switch got.Status {
 	case verifier.StatusRequestRetrieved:
-		move = func(t *verifier.Transaction) error { return t.Retrieved(v.now) }
+		move = v.retrieved
 	case verifier.StatusPresentationVerified:
 		move, outcome = v.judge(t, got)
 	case verifier.StatusPresentationError:
@@ -157,6 +158,15 @@ func (v *visitRequest) record(t verifier.Transaction, got verifier.Callback) int
 	return http.StatusOK
 }
 
+// retrieved counts a scan. Whose wallet came first nobody knows, so a second one ends the visit for both, where the operator
+// wants that (TM-039).
+func (v *visitRequest) retrieved(t *verifier.Transaction) error {
+	if err := t.Retrieved(v.now); err != nil || t.Retrievals == 1 || !v.app.Session.CancelOnSecondScan {
+		return err
+	}
+	return t.Refuse(scannedTwice, v.now)
+}
+
 // tell counts and reports what a callback has changed. A second scan of one code is worth a look: two wallets have seen it.
 func (v *visitRequest) tell(t *verifier.Transaction, status verifier.RequestStatus, outcome string) {
 	data := map[string]any{"request_id": t.RequestID, "credential": t.Requirement.Credential}
@@ -166,7 +176,13 @@ func (v *visitRequest) tell(t *verifier.Transaction, status verifier.RequestStat
 	switch {
 	case status == verifier.StatusRequestRetrieved:
 		data["retrievals"] = t.Retrievals
-		v.event(eventRetrieved, data)
+		data["first_scan"] = t.RetrievedAt.UTC().Format(time.RFC3339)
+		v.event(eventRetrieved, maps.Clone(data))
+		if t.Reason == scannedTwice {
+			v.app.metrics.outcomes.WithLabelValues(string(scannedTwice)).Inc()
+			data["reason"] = string(scannedTwice)
+			v.event(eventRefused, data)
+		}
 	case t.Status == verifier.StatusVerified:
 		v.app.metrics.outcomes.WithLabelValues(outcome).Inc()
 		data["subject"] = v.app.keys.subjectOf(t.Presentation.Subject)

@@ -51,7 +51,7 @@ var visitFields = []string{"client_ip", "correlation_vector", "site"}
 // eventFields are what an event may carry. Another field is not emitted: what nobody has described may be personal.
 var eventFields = map[string][]string{
 	eventRequested:       {"credential", "request_id"},
-	eventRetrieved:       {"credential", "request_id", "retrievals"},
+	eventRetrieved:       {"credential", "first_scan", "request_id", "retrievals"},
 	eventVerified:        {"credential", "request_id", "subject"},
 	eventRefused:         {"credential", "reason", "request_id"},
 	eventIDVStarted:      {"credential", "partner"},

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
 
 // listener is a subscriber to Caddy's events.
@@ -107,6 +109,47 @@ func TestSecondScanIsTold(t *testing.T) {
 	callback(t, g, key, `{"requestId":"`+requestID+`","requestStatus":"request_retrieved","state":"`+state+`"}`)
 	if after := statusOf(t, app, id); after != before {
 		t.Errorf("a scan after the answer moved the transaction from %s to %s", before, after)
+	}
+}
+
+// Mallory photographs the code over Ana's shoulder, or sends her own to Ana, and two wallets open it. The operator wants no
+// result of such a code: the visit ends for both, Ana's page says why, and what either wallet sends is too late. Both scans
+// are told. TM-039.
+func TestSecondScanEndsTheVisit(t *testing.T) {
+	app, g, s := journeyGate(t, "session {\n cancel_on_second_scan\n}", mailGate)
+	heard, logged := listen(t, app), watchLog(g)
+	b := newBrowser(t, g)
+	id := b.begin("/")
+	requestID, state, key := s.last(t)
+	scan := `{"requestId":"` + requestID + `","requestStatus":"request_retrieved","state":"` + state + `"}`
+	callback(t, g, key, scan)
+	if got := statusOf(t, app, id); got != verifier.StatusRetrieved {
+		t.Fatalf("after one scan the visit is %s", got)
+	}
+	setNow(testNow.Add(time.Minute))
+	callback(t, g, key, scan)
+	callback(t, g, key, scan)
+	callback(t, g, key, verified(requestID, state))
+	if got := statusOf(t, app, id); got != verifier.StatusRefused {
+		t.Errorf("after two scans and a result the visit is %s, want refused", got)
+	}
+	told := map[string]bool{}
+	for range 2 {
+		e := heard.next(t, eventRetrieved)
+		told[fmt.Sprint(e["retrievals"], " ", e["first_scan"])] = true
+	}
+	if first := testNow.Format(time.RFC3339); !told["1 "+first] || !told["2 "+first] {
+		t.Errorf("the scans are told as %v, want two, each with the time of the first", told)
+	}
+	if refused := logged.fields(t, eventRefused); refused["reason"] != "scanned_twice" || refused["request_id"] != requestID {
+		t.Errorf("the end is told as %v", refused)
+	}
+	w, _ := b.open(basePath + "/wait?t=" + id)
+	if !strings.Contains(w.Body.String(), "opened twice") || !strings.Contains(w.Body.String(), "Begin anew") {
+		t.Errorf("the visitor is shown\n%s", w.Body)
+	}
+	if next := b.begin("/"); next == id {
+		t.Error("beginning anew leads to the same code")
 	}
 }
 

@@ -22,7 +22,7 @@ var labelValues = map[string]map[string][]string{
 		"store", "unauthenticated", "malformed", "early", "foreign", "unknown_status", "replay", "late",
 		"request_retrieved", "presentation_verified", "presentation_error",
 	}},
-	"caddy_verified_id_presentations_total": {"outcome": append([]string{"verified", string(holderLimited), string(bindMismatch)}, reasonWords()...)},
+	"caddy_verified_id_presentations_total": {"outcome": append([]string{"verified", string(holderLimited), string(scannedTwice), string(bindMismatch)}, reasonWords()...)},
 	"caddy_verified_id_report_only_total": {"reason": append([]string{
 		string(noSession), string(sessionExpired), string(sessionRevoked), string(bindMissing), string(bindMismatch),
 	}, reasonWords()...)},

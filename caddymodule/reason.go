@@ -22,6 +22,8 @@ const (
 	bindMismatch verifier.Reason = "bind_mismatch"
 	// holderLimited: this holder has presented more often than a person does (TM-121).
 	holderLimited verifier.Reason = "holder_limited"
+	// scannedTwice: the code was opened a second time, and the operator wants no result of such a code (TM-039).
+	scannedTwice verifier.Reason = "scanned_twice"
 )
 
 // nearest are the refusals that the same card can mend, the easiest first. Of several a visitor is told the nearest one.

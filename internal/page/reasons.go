@@ -24,7 +24,7 @@ type refusal struct {
 	advice advice
 }
 
-// refusals is the verifier's closed list of reasons and two of the gate's, by the words they use; strings, so that pages can be
+// refusals is the verifier's closed list of reasons and some of the gate's, by the words they use; strings, so that pages can be
 // rendered without them.
 // Several reasons share a text where the difference would only confuse, or would tell a malicious holder what to change.
 // None names a claim, a value or a score.
@@ -43,6 +43,7 @@ var refusals = map[string]refusal{
 	"policy_changed":       {"no_policy_changed", "todo_retry", adviceRetry},
 
 	"holder_limited": {"no_holder_limited", "todo_wait", adviceRetry},
+	"scanned_twice":  {"no_scanned_twice", "todo_anew", adviceRetry},
 
 	"bind_mismatch":    {"no_bind_mismatch", "todo_own", adviceOther},
 	"no_credential":    {"no", "todo_other", adviceOther},

@@ -56,7 +56,7 @@ var eventFields = map[string][]string{
 	eventRefused:         {"credential", "reason", "request_id"},
 	eventIDVStarted:      {"credential", "partner"},
 	eventIDVReturned:     {"credential", "partner"},
-	eventSessionStarted:  {"credential", "cross_device", "request_id", "session_id", "subject"},
+	eventSessionStarted:  {"credential", "cross_device", "gate", "request_id", "session_id", "subject"},
 	eventSessionEnded:    {"reason", "session_id", "subject"},
 	eventRevoked:         {"credential", "issuer", "kept", "kind", "session_id", "subject"},
 	eventFaceCheckBudget: {"budget", "spent"},

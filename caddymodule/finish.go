@@ -88,7 +88,7 @@ func (v *visitRequest) enter(ctx context.Context, t *verifier.Transaction, id st
 		v.app.metrics.sessions.Inc()
 		v.event(eventSessionStarted, map[string]any{
 			"request_id": t.RequestID, "subject": fresh.Subject, "credential": t.Requirement.Credential,
-			"cross_device": t.CrossDevice, "session_id": id,
+			"cross_device": t.CrossDevice, "session_id": id, "gate": t.Gate,
 		})
 	}
 	v.app.pages.Onward(v.w, page.Onward{Meta: v.meta(), To: t.ReturnTo})

@@ -3,9 +3,6 @@
 package caddymodule
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -169,6 +166,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	g.place = placeOf(ctx)
 	g.id = g.fingerprint()
 	g.app.gates.add(g)
+	g.tell()
 	return nil
 }
 
@@ -263,27 +261,6 @@ func (g *Gate) want(credential string) (want, bool) {
 		}
 	}
 	return want{}, false
-}
-
-// fingerprint names the gate the same on every node and after every reload, as long as it demands the same.
-func (g *Gate) fingerprint() string {
-	demand := struct {
-		Site         string
-		Requirements []verifier.Requirement
-		MaxAge       caddy.Duration
-		Bind         *Bind
-	}{Site: g.site.origin.url, MaxAge: g.MaxAge, Bind: g.Bind}
-	for _, w := range g.wants {
-		r := w.requirement
-		r.Keep = nil // what other gates keep does not make this a different gate
-		demand.Requirements = append(demand.Requirements, r)
-	}
-	text, err := json.Marshal(demand)
-	if err != nil {
-		panic("verified_id: internal error: " + err.Error())
-	}
-	digest := sha256.Sum256(text)
-	return base64.RawURLEncoding.EncodeToString(digest[:12])
 }
 
 // checkPublic refuses spellings that could mean more than they say.

@@ -48,7 +48,7 @@ func listen(t *testing.T, app *App) listener {
 	return heard
 }
 
-// A relay was found out, and somebody must be able to say who got in by which card, from where and over which device, and
+// A relay was found out, and somebody must be able to say who got in by which card, under which policy, from where and over which device, and
 // to end that session. Each start of a session is an event, and a line in the log, that says so, and says nothing of what
 // is in the card. TM-045, TM-142.
 func TestSessionStartIsTold(t *testing.T) {
@@ -65,7 +65,7 @@ func TestSessionStartIsTold(t *testing.T) {
 	}
 	want := map[string]any{
 		"request_id": requestID, "credential": "employee", "cross_device": true, "client_ip": "192.0.2.7",
-		"subject": app.keys.subjectOf("did:ion:ana"), "session_id": held.ID,
+		"subject": app.keys.subjectOf("did:ion:ana"), "session_id": held.ID, "gate": g.id, "site": testOrigin,
 	}
 	for where, data := range map[string]map[string]any{
 		"event": heard.next(t, eventSessionStarted), "log": logged.fields(t, eventSessionStarted),

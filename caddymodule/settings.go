@@ -37,9 +37,9 @@ type SessionConfig struct {
 	// somebody else's code. Visitors then need the wallet on the device with the browser.
 	SameDeviceOnly bool `json:"same_device_only,omitempty"`
 
-	// End a visit whose code is opened a second time before a card was shown, as when two wallets scan it. The visitor is told and begins anew. A
-	// wallet that loads the code twice by itself, or a report that the service sends twice, ends the visit too. Default: a
-	// second time is only told, as the event presentation_retrieved.
+	// End a visit whose code is opened a second time before a card was shown, as when two wallets scan it. The visitor is
+	// told and begins anew. A wallet that loads the code twice by itself, or a report that the service sends twice, ends
+	// the visit too. Default: a second time is only told, as the event presentation_retrieved.
 	CancelOnSecondScan bool `json:"cancel_on_second_scan,omitempty"`
 }
 

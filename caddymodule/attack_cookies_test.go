@@ -223,3 +223,50 @@ func TestLateRefusalDoesNotClearANewSession(t *testing.T) {
 		t.Errorf("a script's request clears the browser's cookie: %.60q", got)
 	}
 }
+
+// A site has a gate for /admin/* and one for everything; the outer one lets other paths by, and took the inner one's cookies for
+// the app's. Whoever never opened /admin was shown out while at work, and a dead cookie stayed for ever. The app behind both
+// still sets none. TM-011, TM-034.
+func TestOuterGateDropsTheCookiesOfTheInnerOne(t *testing.T) {
+	x := attack(t, "", trusting+`http://payroll.contoso.example {
+	route {
+		verified_id /admin/* employee {
+			max_age 40m
+		}
+		verified_id /open employee {
+			optional
+		}
+		verified_id employee
+		reverse_proxy {app}
+	}
+}`)
+	x.behind.answer = func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Add("Set-Cookie", "__Host-verified-id=the-app; Path=/; Secure")
+		w.Header().Add("Set-Cookie", "theme=dark")
+	}
+	cookie := "Cookie: " + x.cookie(t)
+	ask := func(path string) wireAnswer {
+		return x.raw(t, wireLines("GET "+path+" HTTP/1.1", "Host: payroll.contoso.example", "Connection: close", "Accept: text/html", cookie))[0]
+	}
+	for _, path := range []string{"/payroll", "/admin/x", "/open"} {
+		setNow(testNow)
+		if got := ask(path).header["Set-Cookie"]; !slices.Equal(got, []string{"theme=dark"}) {
+			t.Errorf("%s: nothing is due, and Set-Cookie is %.80q", path, got)
+		}
+		setNow(testNow.Add(30 * time.Minute))
+		got := ask(path).header["Set-Cookie"]
+		if len(got) != 2 || got[0] != "theme=dark" || !strings.HasPrefix(got[1], "__Host-verified-id=A") {
+			t.Errorf("%s: the cookie is not written anew: %.80q", path, got)
+		}
+		setNow(testNow.Add(3 * time.Hour))
+		if got := ask(path); got.status != http.StatusSeeOther || len(got.header["Set-Cookie"]) != 1 ||
+			!strings.HasPrefix(got.header["Set-Cookie"][0], "__Host-verified-id=; ") {
+			t.Errorf("%s: %d, and the dead cookie is not cleared: %.80q", path, got.status, got.header["Set-Cookie"])
+		}
+	}
+	x.behind.take()
+	setNow(testNow.Add(30 * time.Minute))
+	if got := x.one(t, question("GET", "/payroll", cookie)).header["Set-Cookie"]; len(got) != 1 {
+		t.Errorf("another proxy is told to set %.80q", got)
+	}
+}

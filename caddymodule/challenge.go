@@ -38,6 +38,7 @@ func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, refusal verifie
 	// A dead cookie goes (TM-034); but a script may still ask with it while the visitor gets a new one.
 	if dead := refusal == sessionExpired || refusal == sessionRevoked; dead && load {
 		g.site.session.Clear(header)
+		vouch(w)
 	}
 	if c := g.logger.Check(zapcore.DebugLevel, "challenge"); c != nil {
 		c.Write(reasonField(refusal))

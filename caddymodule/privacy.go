@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -19,6 +20,7 @@ type answerWriter struct {
 	private bool              // the answer is to somebody who was let in as themselves
 	renew   func(http.Header) // sets our own cookie, after the app's attempts to are dropped; nil: nothing to set
 	done    bool
+	inner   []string // cookies that a gate further in has set: not the app's
 	passage passage
 }
 
@@ -27,7 +29,7 @@ func (p *answerWriter) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
 		p.correct()
 	} else {
-		dropOwnCookies(p.Header())
+		dropOwnCookies(p.Header(), p.inner)
 	}
 	if p.passage.over.Load() { // the answer to a long poll comes too late
 		clear(p.Header())
@@ -97,9 +99,24 @@ func (p *answerWriter) correct() {
 	if p.private {
 		makePrivate(header)
 	}
-	dropOwnCookies(header)
+	dropOwnCookies(header, p.inner)
 	if p.renew != nil {
 		p.renew(header)
+		vouch(p.ResponseWriter)
+	}
+}
+
+// vouch tells the gates further out that the cookies of ours that are in the header now are a gate's.
+func vouch(w http.ResponseWriter) {
+	for {
+		if outer, ok := w.(*answerWriter); ok {
+			outer.inner = slices.Clone(w.Header()["Set-Cookie"])
+		}
+		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return
+		}
+		w = wrapper.Unwrap()
 	}
 }
 
@@ -142,12 +159,12 @@ func withoutShared(control string) (string, bool) {
 }
 
 // dropOwnCookies removes Set-Cookie lines that carry one of our names, also as the value of a cookie without a name, which
-// browsers send back as if it were one.
-func dropOwnCookies(header http.Header) {
+// browsers send back as if it were one. Those that a gate further in has set stay.
+func dropOwnCookies(header http.Header, inner []string) {
 	lines := header["Set-Cookie"]
 	ours := func(line string) bool {
 		name, _, _ := strings.Cut(strings.TrimLeft(line, " \t="), "=")
-		return ownCookie(strings.TrimSpace(name))
+		return ownCookie(strings.TrimSpace(name)) && !slices.Contains(inner, line)
 	}
 	for _, line := range lines {
 		if !ours(line) {

@@ -29,6 +29,8 @@ var (
 	errNoGate    = errors.New("no gate of this server is for the site asked about")
 	errInBlock   = errors.New("a gate of the site stands inside a block, such as handle /app/*, where only requests that really come " +
 		"by can find it; write it at the level of the site, with the matcher")
+	errDerived = errors.New("a matcher of a gate of the site reads a variable or a placeholder that another handler sets, such as vars or " +
+		"map, which have seen the question and not the request; match the request itself")
 )
 
 // auth answers another proxy that asks whether it may let a request through (nginx auth_request, Traefik, Envoy, another Caddy's
@@ -143,6 +145,8 @@ func (r *gateRegistry) guarding(asked *Gate, request *http.Request) ([]*Gate, er
 		case !takes:
 		case g.place.inBlock || len(g.place.routes) == 0:
 			return nil, errInBlock
+		case g.place.derived:
+			return nil, errDerived
 		case !strings.EqualFold(strings.TrimSuffix(hostname(request.Host), "."), g.site.origin.host):
 			return nil, errAskedHost
 		default:

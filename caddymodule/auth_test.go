@@ -221,6 +221,43 @@ func TestForwardAuthPassesNoGateOver(t *testing.T) {
 	}
 }
 
+// Handlers before the gates have worked for the question, not for the request: vars /admin/* has set nothing, and map has looked at
+// our own path. A gate that asks them would have been passed over, and the step-up with it. TM-108.
+func TestForwardAuthAsksNoHandlerThatSawTheQuestion(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before string // what stands before the gates
+		status int
+	}{
+		"vars":             {"vars /admin/* zone admin\n@admin vars zone admin", 403},
+		"not vars":         {"vars /open zone open\n@admin not vars zone open", 403},
+		"vars_regexp":      {"vars /admin/* zone admin\n@admin vars_regexp zone ^admin$", 403},
+		"map":              {"map {path} {zone} {\n~^/admin admin\n}\n@admin vars {zone} admin", 403},
+		"expression":       {"map {path} {zone} {\n~^/admin admin\n}\n@admin expression {zone} == \"admin\"", 403},
+		"CEL function":     {"vars /admin/* zone admin\n@admin expression vars({'zone': 'admin'})", 403},
+		"header's value":   {"map {path} {zone} {\n~^/admin GET\n}\n@admin method {zone}", 403},
+		"the request":      {"@admin expression {path}.startsWith('/admin/')", 401},
+		"regular":          {"@admin path_regexp ^/admin/.{0,9}$", 401},
+		"what nobody asks": {"vars /admin/* zone admin\n@admin path /admin/*", 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := attack(t, "", trusting+"http://payroll.contoso.example {\n"+tt.before+`
+				verified_id employee
+				verified_id @admin employee {
+					max_age 30s
+				}
+				reverse_proxy {app}
+			}`)
+			cookie := "Cookie: " + x.cookie(t)
+			if got := x.one(t, question("GET", "/admin/users", cookie)); got.status != tt.status {
+				t.Errorf("answered %d, want %d: %.80s", got.status, tt.status, got.body)
+			}
+			if tt.status == 403 && !strings.Contains(x.logged(t), "match the request itself") {
+				t.Error("the log does not say how to mend it")
+			}
+		})
+	}
+}
+
 // The cookie is written anew while the visitor is at work, and a dead one is taken away, also by way of another proxy.
 func TestForwardAuthRenewsTheCookie(t *testing.T) {
 	x := attack(t, "", trusting+askedSite)

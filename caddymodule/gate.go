@@ -128,6 +128,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 		return err
 	}
 	g.app = app
+	derived := readsDerived(g.MatcherSetsRaw)
 	if len(g.MatcherSetsRaw) > 0 {
 		sets, err := ctx.LoadModule(g, "MatcherSetsRaw")
 		if err != nil {
@@ -164,6 +165,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 		}
 	}
 	g.place = placeOf(ctx)
+	g.place.derived = derived
 	g.id = g.fingerprint()
 	g.app.gates.add(g)
 	g.tell()

@@ -3,7 +3,11 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"net/http"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -20,6 +24,8 @@ type place struct {
 	inBlock bool
 	// errors: the gate stands in the server's error routes.
 	errors bool
+	// derived: the gate's matchers read what handlers before it make of a request, and these have seen another one.
+	derived bool
 }
 
 // placeOf is the place of the gate that is being provisioned.
@@ -79,4 +85,20 @@ func (p place) takes(r *http.Request) (bool, error) {
 		}
 	}
 	return p.routes[last].MatcherSets.AnyMatchWithError(r)
+}
+
+// derivedPattern finds what a matcher reads, besides the parts of a request that have matchers of their own: variables, and
+// placeholders.
+var derivedPattern = regexp.MustCompile(`"vars(_regexp)?":|\bvars(_regexp)?\(|\{[A-Za-z_][\w.-]*\}`)
+
+// askedPlaceholders begin those that a question answers like its request: of the request itself, of logins, and of this machine.
+var askedPlaceholders = []string{"{http.request.", "{http.auth.", "{env.", "{file.", "{system.", "{time."}
+
+// readsDerived says whether matchers depend on handlers such as vars and map, which have worked for the question and not for the
+// request that it is about.
+func readsDerived(matchers caddyhttp.RawMatcherSets) bool {
+	text, err := json.Marshal(matchers)
+	return err != nil || slices.ContainsFunc(derivedPattern.FindAllString(string(text), -1), func(found string) bool {
+		return !slices.ContainsFunc(askedPlaceholders, func(known string) bool { return strings.HasPrefix(found, known) })
+	})
 }

@@ -52,7 +52,8 @@ func (k *signingKeys) at(ctx context.Context, now time.Time) (*idvredirect.KeySe
 	if now.Before(k.askAt) {
 		return k.known.Load(), k.failed
 	}
-	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
+	// Whoever asks first asks for all: a visitor who hangs up must not be taken for a storage that fails.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storageTimeout)
 	defer cancel()
 	set, err := k.load(ctx, now)
 	switch {

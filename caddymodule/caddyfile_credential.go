@@ -48,6 +48,7 @@ func (l *laterChecks) run() error {
 //	credential <name> {
 //		type               <type>
 //		issuer             <did>...
+//		request_file       <json file>
 //		face_check         [<photo claim>] [<threshold>] | off
 //		linked_domain      <host>...
 //		constraint         <claim> is|contains|starts_with <value>...
@@ -92,6 +93,7 @@ func (a *App) readCredential(d *caddyfile.Dispenser, later *laterChecks) error {
 	if err := readBlock(d, "credential "+name, map[string]option{
 		"type":                        oneArg(&c.Type, checkType),
 		"issuer":                      args(&c.Issuers, checkDID("issuer")),
+		"request_file":                oneReference(&c.RequestFile),
 		"face_check":                  {read: c.readFaceCheck},
 		"linked_domain":               args(&c.LinkedDomains, checkLinkedDomain),
 		"constraint":                  {repeats: true, read: c.readConstraint},
@@ -108,12 +110,33 @@ func (a *App) readCredential(d *caddyfile.Dispenser, later *laterChecks) error {
 		return err
 	}
 	later.add(func() error { // the partners' presets say what the credential leaves out
-		if _, err := a.buildCredential(name, c); err != nil {
+		if _, err := a.buildCredential(name, c.withoutFiles()); err != nil {
 			return start.WrapErr(fmt.Errorf("credential %s: %w", name, err))
 		}
 		return nil
 	})
 	return nil
+}
+
+// withoutFiles is the credential as far as it can be judged before its files are read, which happens at load.
+func (c *Credential) withoutFiles() *Credential {
+	if c.RequestFile == "" {
+		return c
+	}
+	judged := *c
+	if judged.Type == "" {
+		judged.Type = "InItsFile"
+	}
+	if judged.FaceCheck == nil || !judged.FaceCheck.Off && judged.FaceCheck.PhotoClaim == "" {
+		judged.FaceCheck = &FaceCheck{PhotoClaim: defaultPhotoClaim}
+		if c.FaceCheck != nil {
+			judged.FaceCheck.Threshold = c.FaceCheck.Threshold
+		}
+	}
+	if len(judged.Issuers) == 0 {
+		judged.Issuers = []string{"did:web:in-its-file.invalid"}
+	}
+	return &judged
 }
 
 func (c *Credential) readFaceCheck(d *caddyfile.Dispenser) error {

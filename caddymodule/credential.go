@@ -18,12 +18,17 @@ import (
 // Credential describes one Verified ID that gates may ask for.
 type Credential struct {
 	// Credential type as in the issuer's contract, for example VerifiedEmployee. Compared whole and case-sensitively.
-	// Required, unless every partner in IDV has a preset with the same published type, which is the default then.
+	// Required, unless the request file has it or every partner in IDV has a preset with the same published type, which is the default then.
 	Type string `json:"type,omitempty"`
 
-	// DIDs of the issuers whose credentials are accepted, compared byte for byte. Required: the service takes an empty
-	// list for "any issuer in the world", so an empty list is refused.
+	// DIDs of the issuers whose credentials are accepted, compared byte for byte. Required, unless the request file
+	// has them: the service takes an empty list for "any issuer in the world", so an empty list is refused.
 	Issuers []string `json:"issuers,omitempty"`
+
+	// File with the body of a presentation request, as the Entra admin center lets one download it: type, accepted issuers, purpose,
+	// constraints and checks are taken from it, its callback is replaced by ours. What both it and the config say must be the
+	// same. Read when the config is loaded; placeholders are supported. Default: none.
+	RequestFile string `json:"request_file,omitempty"`
 
 	// Face Check, on unless switched off in writing. Default: the claim photo with threshold 70.
 	FaceCheck *FaceCheck `json:"face_check,omitempty"`
@@ -110,7 +115,15 @@ func (a *App) provisionCredentials() error {
 	}
 	a.credentials = make(map[string]*credential, len(a.Credentials))
 	for name, c := range a.Credentials {
-		built, err := a.buildCredential(name, c)
+		complete, err := a.withRequestFile(c)
+		if err != nil {
+			return fmt.Errorf("credential %s: %w", name, err)
+		}
+		a.Credentials[name] = complete
+		built, err := a.buildCredential(name, complete)
+		if err != nil && c != nil && c.RequestFile != "" {
+			return fmt.Errorf("credential %s with its request_file: %w", name, err)
+		}
 		if err != nil {
 			return fmt.Errorf("credential %s: %w", name, err)
 		}

@@ -126,11 +126,11 @@ func (c *Credential) withoutFiles() *Credential {
 	judged := *c
 	if judged.Type == "" {
 		judged.Type = "InItsFile"
-	}
-	if judged.FaceCheck == nil || !judged.FaceCheck.Off && judged.FaceCheck.PhotoClaim == "" {
-		judged.FaceCheck = &FaceCheck{PhotoClaim: defaultPhotoClaim}
-		if c.FaceCheck != nil {
-			judged.FaceCheck.Threshold = c.FaceCheck.Threshold
+		if face := c.FaceCheck; face == nil || !face.Off && face.PhotoClaim == "" { // which the type decides
+			judged.FaceCheck = &FaceCheck{PhotoClaim: "(in its file)"}
+			if face != nil {
+				judged.FaceCheck.Threshold = face.Threshold
+			}
 		}
 	}
 	if len(judged.Issuers) == 0 {

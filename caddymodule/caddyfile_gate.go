@@ -200,7 +200,7 @@ func (g *Gate) checkAgainst(h httpcaddyfile.Helper, start *caddyfile.Dispenser) 
 		if len(g.Credentials) > 0 && !slices.Contains(g.Credentials, name) {
 			continue
 		}
-		face, err := app.faceCheckOf(c)
+		face, err := app.faceCheckOf(c.withoutFiles())
 		if err == nil {
 			err = g.checkCredential(name, face)
 		}

@@ -64,15 +64,15 @@ type checkPlan struct {
 }
 
 // planCheck cuts a config down and provisions what is left.
-func planCheck(config []byte, q *checkQuestion, r *http.Request) (*checkPlan, error) {
+func planCheck(config []byte, set []string, port uint) (*checkPlan, error) {
 	folder, err := os.MkdirTemp("", "verified-id-check")
 	if err != nil {
 		return nil, err
 	}
 	p := &checkPlan{folder: folder}
-	reduced, err := reduceConfig(caddy.RemoveMetaFields(config), folder, q.set)
+	reduced, err := reduceConfig(caddy.RemoveMetaFields(config), folder, set)
 	if err == nil {
-		err = p.provision(reduced, portOf(r))
+		err = p.provision(reduced, port)
 	}
 	if err != nil {
 		p.close()

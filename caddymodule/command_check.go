@@ -99,7 +99,7 @@ func check(out io.Writer, config []byte, q *checkQuestion) (passes bool, err err
 	if err != nil {
 		return false, err
 	}
-	plan, err := planCheck(config, q, request)
+	plan, err := planCheck(config, q.set, portOf(request))
 	if err != nil {
 		return false, err
 	}

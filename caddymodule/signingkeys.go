@@ -90,21 +90,34 @@ func (k *signingKeys) follow(ctx context.Context, now func() time.Time) {
 	}
 }
 
-// load reads the stored set, and makes or rotates it where that is due, under the storage's lock: all nodes end up with the
-// same one.
+// load reads the stored set, and makes or rotates it where that is due.
 func (k *signingKeys) load(ctx context.Context, now time.Time) (*idvredirect.KeySet, error) {
 	set := new(idvredirect.KeySet)
 	found, err := loadStored(ctx, k.storage, k.path, set)
 	if err != nil || (found && !set.RotationDue(now, keyRotation)) {
 		return set, err
 	}
+	return k.renew(ctx, now, func(stored *idvredirect.KeySet) (bool, error) {
+		return stored == nil || stored.RotationDue(now, keyRotation), nil
+	})
+}
+
+// renew makes the stored set, or rotates it, if due says so of what is stored (nil: nothing), under the storage's lock: all nodes end
+// up with the same one.
+func (k *signingKeys) renew(ctx context.Context, now time.Time, due func(stored *idvredirect.KeySet) (bool, error)) (*idvredirect.KeySet, error) {
 	if err := k.storage.Lock(ctx, k.path); err != nil {
 		return nil, err
 	}
 	defer k.storage.Unlock(context.WithoutCancel(ctx), k.path) //nolint:errcheck // a lock that is not given back expires by itself
-	set = new(idvredirect.KeySet)
-	found, err = loadStored(ctx, k.storage, k.path, set)
-	if err != nil || (found && !set.RotationDue(now, keyRotation)) {
+	set := new(idvredirect.KeySet)
+	found, err := loadStored(ctx, k.storage, k.path, set)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		set = nil
+	}
+	if renew, err := due(set); err != nil || !renew {
 		return set, err
 	}
 	key, err := k.generate()

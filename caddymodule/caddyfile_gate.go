@@ -82,6 +82,7 @@ func checkOrder(h httpcaddyfile.Helper, start *caddyfile.Dispenser) error {
 //		face_check  <threshold>
 //		require     <claim> <value>...
 //		bind        <claim> <value>
+//		start_from  <ip or cidr>|private_ranges...
 //		header      <name> <value>
 //		headers     default|remote_user|x_forwarded|none
 //		assertion   [<header>]
@@ -97,6 +98,7 @@ func (g *Gate) unmarshal(d *caddyfile.Dispenser) error {
 		"face_check":  {read: g.readFaceCheck},
 		"require":     {repeats: true, read: g.readRequire},
 		"bind":        {read: g.readBind},
+		"start_from":  {repeats: true, read: g.readStartFrom},
 		"header":      {repeats: true, read: g.readHeader},
 		"headers":     oneArg(&g.HeaderPreset, oneOf("headers", "default", "remote_user", "x_forwarded", "none")),
 		"assertion":   {read: g.readAssertion},

@@ -48,6 +48,9 @@ func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, refusal verifie
 		w.WriteHeader(http.StatusSeeOther)
 		return nil
 	}
+	if !g.startsFrom(r) { // the start page says so itself
+		refusal = outsideNetwork
+	}
 	header.Set("Www-Authenticate", g.authenticate(refusal))
 	if isForm(r) {
 		g.explainForm(w, r, refusal)
@@ -69,9 +72,12 @@ func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, refusal verifie
 // and the way leads back to the page with the form.
 func (g *Gate) explainForm(w http.ResponseWriter, r *http.Request, refusal verifier.Reason) {
 	v := &visitRequest{site: g.site, gate: g, logger: g.logger, w: w, r: r, now: g.app.now(), vector: newVector()}
-	meta := v.meta()
+	meta, kind := v.meta(), page.ProblemNotSent
+	if refusal == outsideNetwork {
+		refusal, kind = noSession, page.ProblemNetwork
+	}
 	meta.StartPath = g.startURL(g.formPage(r), refusal)
-	g.app.pages.Problem(w, page.Problem{Meta: meta, Kind: page.ProblemNotSent})
+	g.app.pages.Problem(w, page.Problem{Meta: meta, Kind: kind, Status: http.StatusUnauthorized})
 }
 
 // formPage is the page of this site from which a form came, if the browser says so, or else the site's first page.

@@ -21,7 +21,8 @@ func (g *Gate) fingerprint() string {
 		Requirements []verifier.Requirement
 		MaxAge       caddy.Duration
 		Bind         *Bind
-	}{Site: g.site.origin.url, MaxAge: g.MaxAge, Bind: g.Bind}
+		StartFrom    []string `json:",omitempty"`
+	}{Site: g.site.origin.url, MaxAge: g.MaxAge, Bind: g.Bind, StartFrom: g.StartFrom}
 	for _, w := range g.wants {
 		r := w.requirement
 		r.Keep = nil // what other gates keep does not make this a different gate

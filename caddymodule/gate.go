@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -64,6 +65,10 @@ type Gate struct {
 	// Ties the presented claim to a value of the request.
 	Bind *Bind `json:"bind,omitempty"`
 
+	// Networks (addresses or CIDRs) from which a verification for this gate may begin, by the client's address as Caddy
+	// determines it. From elsewhere nobody can start, and those who have a session go on. Default: from everywhere.
+	StartFrom []string `json:"start_from,omitempty"`
+
 	// Headers for the app besides those of the preset.
 	Headers []Header `json:"headers,omitempty"`
 
@@ -93,6 +98,7 @@ type Gate struct {
 	matchers caddyhttp.MatcherSets
 	wants    []want
 	headers  []headerTemplate
+	networks []netip.Prefix // of StartFrom
 }
 
 // Rule demands that a claim equals one of the values, exactly and case-sensitively.
@@ -157,6 +163,9 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := g.provisionAssertion(); err != nil {
+		return err
+	}
+	if err := g.provisionNetworks(); err != nil {
 		return err
 	}
 	for _, path := range g.Public {

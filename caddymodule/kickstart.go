@@ -34,6 +34,11 @@ func (v *visitRequest) idv() {
 		v.problem(page.ProblemExpired)
 		return
 	}
+	if !gate.startsFrom(v.r) {
+		v.app.metrics.kickstarts.WithLabelValues("outside").Inc()
+		v.outside(token)
+		return
+	}
 	w, ok := gate.want(credential)
 	if !ok || !slices.Contains(w.credential.partners, name) {
 		v.problem(page.ProblemBadRequest)

@@ -154,16 +154,21 @@ func (c *clientRates) bucket(client string) *rate.Limiter {
 
 // clientOf is the client's address as Caddy determined it (trusted_proxies decide), an IPv6 address by its /64.
 func clientOf(r *http.Request) string {
-	address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
+	ip, ok := clientAddress(r)
+	if !ok {
 		return "unknown"
 	}
-	ip = ip.Unmap().WithZone("")
 	if ip.Is6() {
 		if prefix, err := ip.Prefix(64); err == nil {
 			return prefix.String()
 		}
 	}
 	return ip.String()
+}
+
+// clientAddress is the whole of it, without a zone, and IPv4 as IPv4.
+func clientAddress(r *http.Request) (netip.Addr, bool) {
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	address, err := netip.ParseAddr(text)
+	return address.Unmap().WithZone(""), err == nil
 }

@@ -57,9 +57,15 @@ var (
 	}
 )
 
+var otherNetwork = problemKind{
+	"other-network", "Not from this network",
+	"A card may be shown here only from certain networks, and this request comes from none of them.", false,
+}
+
 // problemKinds are the kinds of reasons other than the one of a stranger.
 var problemKinds = map[verifier.Reason]problemKind{
-	bindMissing: loginRequired,
+	bindMissing:    loginRequired,
+	outsideNetwork: otherNetwork,
 	bindMismatch: {
 		"wrong-person", "The card is another person's",
 		"The card in this session belongs to somebody else than the one who is logged in.", true,
@@ -111,7 +117,7 @@ func (g *Gate) problem(refusal verifier.Reason) problem {
 		Type: problemPrefix + kind.name, Title: kind.title, Status: http.StatusUnauthorized, Detail: kind.detail, Reason: string(refusal),
 		MaxAge: int64(time.Duration(g.MaxAge) / time.Second),
 	}
-	if refusal == bindMissing { // who logs in there first can then be compared
+	if refusal == bindMissing || refusal == outsideNetwork { // who logs in there first, or comes from elsewhere, can then begin
 		return p
 	}
 	p.ReturnTo = "/"

@@ -14,7 +14,7 @@ import (
 
 // gateReasons are the words with which a gate refuses a request that brings no answer of a wallet.
 var gateReasons = []verifier.Reason{
-	noSession, sessionExpired, sessionRevoked, bindMissing, bindMismatch,
+	noSession, sessionExpired, sessionRevoked, bindMissing, bindMismatch, outsideNetwork,
 	verifier.ReasonOtherCredential, verifier.ReasonWrongType, verifier.ReasonWrongIssuer, verifier.ReasonRevoked,
 	verifier.ReasonCredentialExpired, verifier.ReasonCredentialTooOld, verifier.ReasonFaceCheckMissing, verifier.ReasonFaceCheckLow,
 	verifier.ReasonPresentationFuture, verifier.ReasonPresentationTooOld, verifier.ReasonRequiredClaim, verifier.ReasonPolicyChanged,

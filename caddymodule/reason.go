@@ -20,6 +20,8 @@ const (
 	bindMissing verifier.Reason = "bind_missing"
 	// bindMismatch: the card is another person's than the one whom another login has named.
 	bindMismatch verifier.Reason = "bind_mismatch"
+	// outsideNetwork: a verification may not begin where the client is.
+	outsideNetwork verifier.Reason = "outside_network"
 	// holderLimited: this holder has presented more often than a person does (TM-121).
 	holderLimited verifier.Reason = "holder_limited"
 	// scannedTwice: the code was opened a second time, and the operator wants no result of such a code (TM-039).

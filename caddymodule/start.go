@@ -37,13 +37,18 @@ func (v *visitRequest) start() {
 // unbound says that bind has nobody to compare the card with, so nothing can be started.
 func (v *visitRequest) unbound(token visit) {
 	v.log(zapcore.WarnLevel, "no verification started: bind has no value; let another login stand before verified_id, for /.verified-id/* too")
+	v.cannotStart(token, page.ProblemUnbound)
+}
+
+// cannotStart says why, and leads back to the start for when that is mended.
+func (v *visitRequest) cannotStart(token visit, kind string) {
 	v.vector, v.popup = token.Vector, popupOf(token.ReturnTo)
 	if v.vector == "" {
 		v.vector = newVector()
 	}
 	meta := v.meta()
 	meta.StartPath = v.startPath(token)
-	v.app.pages.Problem(v.w, page.Problem{Meta: meta, Kind: page.ProblemUnbound})
+	v.app.pages.Problem(v.w, page.Problem{Meta: meta, Kind: kind})
 }
 
 // startPath leads to the start page with the visit as it was when it began.
@@ -52,8 +57,13 @@ func (v *visitRequest) startPath(token visit) string {
 	return basePath + "/start?v=" + url.QueryEscape(v.sealVisit(token))
 }
 
-// startPage shows the start page for a visit and gives the browser its binding secret.
+// startPage shows the start page for a visit and gives the browser its binding secret, or says that nothing can be started here.
 func (v *visitRequest) startPage(token visit, fromPartner bool) {
+	gate := v.app.gates.get(token.Gate)
+	if !gate.startsFrom(v.r) {
+		v.outside(token)
+		return
+	}
 	if token.Vector == "" {
 		token.Vector = newVector()
 	}
@@ -64,7 +74,6 @@ func (v *visitRequest) startPage(token visit, fromPartner bool) {
 		return
 	}
 	token.Browser = shortHash(binding)
-	gate := v.app.gates.get(token.Gate)
 	limit, age := v.ages(gate)
 	p := page.Start{
 		MaxAge: limit, Age: age, Meta: v.meta(), Token: v.sealVisit(token), Choices: gate.choices(), Reason: token.Reason,
@@ -162,6 +171,11 @@ func (v *visitRequest) request() {
 	gate := v.app.gates.get(token.Gate)
 	if gate == nil {
 		v.problem(page.ProblemExpired)
+		return
+	}
+	if !gate.startsFrom(v.r) {
+		v.app.metrics.starts.WithLabelValues("outside").Inc()
+		v.outside(token)
 		return
 	}
 	w, ok := gate.want(v.r.PostFormValue("credential"))

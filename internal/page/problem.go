@@ -38,6 +38,7 @@ var problems = map[string]struct {
 	ProblemInternal:    {http.StatusInternalServerError, nextAgain},
 	ProblemNotSent:     {http.StatusUnauthorized, nextCheck},
 	ProblemUnbound:     {http.StatusForbidden, nextAgain},
+	ProblemNetwork:     {http.StatusForbidden, nextAgain},
 }
 
 // problemPage is [Problem] with what its template needs besides.

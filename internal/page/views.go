@@ -230,6 +230,7 @@ const (
 	ProblemInternal    = "internal"    // we failed
 	ProblemNotSent     = "not_sent"    // a form for the app was held back
 	ProblemUnbound     = "unbound"     // nobody has said whose card is wanted
+	ProblemNetwork     = "network"     // nothing can be started from where the visitor is
 )
 
 // Problem is an honest page for what went wrong on our side, or with the request. The visitor's session, if any, is not

@@ -9,6 +9,13 @@ import (
 
 const photoDisplayType = "image/jpg;base64url"
 
+// DefaultCast returns who takes part when a [Config] names no Clients, Authorities and Contracts, for those who want to add
+// somebody. Its other fields are empty. The caller owns it.
+func DefaultCast() Config {
+	authorities := defaultAuthorities()
+	return Config{Clients: defaultClients(), Authorities: authorities, Contracts: defaultContracts(authorities)}
+}
+
 func defaultClients() []Client {
 	return []Client{
 		{ID: DemoClientID, Secret: DemoClientSecret},

@@ -173,10 +173,13 @@ func (a *App) Cleanup() error {
 }
 
 // emulatorConfig is what the emulator is made from.
-func (a *App) emulatorConfig() emulator.Config {
-	return emulator.Config{
-		PublicURL: a.PublicURL, TokenURL: a.TokenURL, AllowNonLoopback: a.InsecureListenAnywhere,
+func (a *App) emulatorConfig() (emulator.Config, error) {
+	cfg := emulator.Config{PublicURL: a.PublicURL, TokenURL: a.TokenURL, AllowNonLoopback: a.InsecureListenAnywhere}
+	persona, ok, err := a.persona()
+	if ok {
+		persona.Join(&cfg)
 	}
+	return cfg, err
 }
 
 // Interface guards.

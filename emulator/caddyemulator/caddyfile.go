@@ -47,6 +47,7 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //		card        <type>...
 //		partner {
 //			public_url    <origin>
+//			persona       <partner> [own|customer]
 //			name          <text>
 //			pin
 //			organisation  <id> [<site origin>] { … }
@@ -70,8 +71,17 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (p *Partner) unmarshal(d *caddyfile.Dispenser) error {
 	return block(d, map[string]reader{
 		"public_url": text(&p.PublicURL),
-		"name":       text(&p.Name),
-		"pin":        flag(&p.PIN),
+		"persona": func(d *caddyfile.Dispenser) error {
+			if err := text(&p.Persona)(d); err != nil {
+				return err
+			}
+			if d.NextArg() {
+				p.Issuing = d.Val()
+			}
+			return nil
+		},
+		"name": text(&p.Name),
+		"pin":  flag(&p.PIN),
 		"organisation": func(d *caddyfile.Dispenser) error {
 			o := new(Organisation)
 			p.Organisations = append(p.Organisations, o)
@@ -91,6 +101,7 @@ func (p *Partner) unmarshal(d *caddyfile.Dispenser) error {
 //		mode          strict|hardened
 //		refuse_extra_claims
 //		plain_return
+//		fault         expired|replayed|organisation|key|callback
 //	}
 func (o *Organisation) unmarshal(d *caddyfile.Dispenser) error {
 	if !d.NextArg() {
@@ -109,6 +120,7 @@ func (o *Organisation) unmarshal(d *caddyfile.Dispenser) error {
 		"mode":                text(&o.Mode),
 		"refuse_extra_claims": flag(&o.RefuseExtraClaims),
 		"plain_return":        flag(&o.PlainReturn),
+		"fault":               text(&o.Fault),
 	})
 }
 

@@ -18,12 +18,19 @@ import (
 )
 
 // Partner is an identity-verification partner that checks kickstart tokens, proves a test
-// person and issues VerifiedEmployee and VerifiedIdentity.
+// person and issues VerifiedEmployee and VerifiedIdentity, or what a persona issues.
 type Partner struct {
 	// Origin of its pages. Default: http://localhost:8092
 	PublicURL string `json:"public_url,omitempty"`
 
-	// Name on its pages. Default: Fabrikam Identity Check
+	// Partner of Microsoft's gallery to play, such as au10tix: the partner then issues a card of that one's type and photo
+	// claim, and nothing else. What it does not publish is made up. Default: none, a partner Fabrikam.
+	Persona string `json:"persona,omitempty"`
+
+	// Tenant in which a persona issues: own, or customer. Default: what the partner publishes, else own.
+	Issuing string `json:"issuing,omitempty"`
+
+	// Name on its pages. Default: Fabrikam Identity Check, or the persona's, which says that it is played.
 	Name string `json:"name,omitempty"`
 
 	// Ask the wallet for a PIN that the page shows. Default: false.
@@ -66,6 +73,10 @@ type Organisation struct {
 
 	// Send people back without RequestId in the query. Default: false.
 	PlainReturn bool `json:"plain_return,omitempty"`
+
+	// Something the partner does wrong: refuse every token as expired, replayed, of another organisation or of an unknown key
+	// (key), or fail the callbacks of the Request Service (callback). Default: nothing.
+	Fault string `json:"fault,omitempty"`
 }
 
 func (a *App) newPartner(logger *slog.Logger) (*sharedPartner, error) {
@@ -79,8 +90,12 @@ func (a *App) newPartner(logger *slog.Logger) (*sharedPartner, error) {
 		Timeout:   10 * time.Second,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}},
 	}
+	name := a.Partner.Name
+	if persona, ok, _ := a.persona(); ok && name == "" {
+		name = persona.Title()
+	}
 	cfg := partner.Config{
-		Name: a.Partner.Name, PublicURL: a.Partner.PublicURL, ServiceURL: a.PublicURL,
+		Name: name, PublicURL: a.Partner.PublicURL, ServiceURL: a.PublicURL,
 		WalletURL: a.PublicURL + "/wallet/open", Credentials: credentials, PIN: a.Partner.PIN,
 		AllowNonLoopback: a.InsecureListenAnywhere, Logger: logger, TokenClient: tokens,
 	}
@@ -102,6 +117,7 @@ func (o *Organisation) organisation() (partner.Organisation, error) {
 	org := partner.Organisation{
 		ID: o.ID, Name: o.Name, JWKSURL: o.JWKSURL, RedirectURLs: o.RedirectURLs, Credentials: o.Cards,
 		Mode: partner.Mode(o.Mode), RefuseExtraClaims: o.RefuseExtraClaims, PlainReturn: o.PlainReturn,
+		Fault: partner.Fault(o.Fault),
 	}
 	if o.PublicKey != "" {
 		var err error
@@ -126,9 +142,34 @@ func (o *Organisation) organisation() (partner.Organisation, error) {
 // themselves.
 const claimInjection = "?manifestType=claimInjection"
 
-// credentials are the cards of the emulator's default cast. The partner issues the identity in
+// persona is whom the partner plays; ok says that it plays anybody.
+func (a *App) persona() (p partner.Persona, ok bool, err error) {
+	if a.Partner == nil || a.Partner.Persona == "" {
+		if a.Partner != nil && a.Partner.Issuing != "" {
+			return p, false, errors.New("issuing is for a persona; add persona <name>, or remove it")
+		}
+		return p, false, nil
+	}
+	if p, ok = partner.FindPersona(a.Partner.Persona); !ok {
+		return p, false, fmt.Errorf("persona %q is unknown", a.Partner.Persona)
+	}
+	switch a.Partner.Issuing {
+	case "":
+	case "own", "customer":
+		p.InCustomerTenant = a.Partner.Issuing == "customer"
+	default:
+		return p, false, fmt.Errorf("issuing %q must be own or customer", a.Partner.Issuing)
+	}
+	return p, true, nil
+}
+
+// credentials are the card of the persona or else those of the emulator's default cast. There the partner issues the identity in
 // its own name and the employee card, as some partners do, in the customer's tenant.
 func (a *App) credentials() ([]partner.Credential, error) {
+	if persona, ok, err := a.persona(); ok || err != nil {
+		card, err2 := persona.Credential(a.core.Emulator)
+		return []partner.Credential{card}, errors.Join(err, err2)
+	}
 	employee, err1 := a.core.Contract("VerifiedEmployee")
 	identity, err2 := a.core.Contract("VerifiedIdentity")
 	if err := errors.Join(err1, err2); err != nil {

@@ -28,6 +28,7 @@ import (
 type world struct {
 	service, token, partner string // ports
 	client                  *http.Client
+	persona                 string // line of the partner's block
 }
 
 func newWorld(t *testing.T) *world {
@@ -103,8 +104,9 @@ func (w *world) load(t *testing.T, options, comment string) error {
 		partner {
 			public_url http://localhost:%s
 			organisation contoso http://localhost:1
+			%[7]s
 		}
-		%s
+		%[5]s
 	}
 }
 
@@ -116,7 +118,7 @@ http://localhost:%[2]s {
 http://localhost:%[4]s {
 	verified_id_emulator partner
 }
-`, t.TempDir(), w.service, w.token, w.partner, options, comment))
+`, t.TempDir(), w.service, w.token, w.partner, options, comment, w.persona))
 	if err != nil {
 		t.Fatalf("adapting: %v", err)
 	}

@@ -44,11 +44,16 @@ func (p *sharedPartner) Destruct() error {
 }
 
 func (a *App) coreKey() (string, error) {
+	persona, _, err := a.persona()
+	if err != nil {
+		return "", fmt.Errorf("partner: %w", err)
+	}
 	key, err := json.Marshal(struct {
 		PublicURL, TokenURL string
 		Cards               []string
 		Anywhere            bool
-	}{a.PublicURL, a.TokenURL, a.Cards, a.InsecureListenAnywhere})
+		Persona             partner.Persona
+	}{a.PublicURL, a.TokenURL, a.Cards, a.InsecureListenAnywhere, persona})
 	if err != nil {
 		return "", fmt.Errorf("naming the emulator: %w", err)
 	}
@@ -73,7 +78,10 @@ func (a *App) shareCore(logger *slog.Logger) (*core, error) {
 }
 
 func (a *App) newCore(logger *slog.Logger) (*core, error) {
-	cfg := a.emulatorConfig()
+	cfg, err := a.emulatorConfig()
+	if err != nil {
+		return nil, err
+	}
 	cfg.Logger = logger
 	e, err := emulator.New(cfg)
 	if err != nil {

@@ -23,6 +23,7 @@ func (p *Partner) arrive(w http.ResponseWriter, r *http.Request) {
 		raw = tokens[0]
 	}
 	k, result := org.examine(r.Context(), raw, now)
+	org.Fault.find(&result)
 	if result.ok() {
 		first := p.visits.spend(org.ID, k.RequestID, k.Expires, now)
 		result.add(checkOnce, first, "This RequestId has been here already. Go back and begin again: every start needs a new one.")

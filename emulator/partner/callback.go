@@ -49,6 +49,10 @@ func (p *Partner) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	if v.org.Fault == FaultCallback {
+		failCallback(w)
+		return
+	}
 	var next stage
 	switch c.RequestStatus {
 	case "request_retrieved":

@@ -122,6 +122,9 @@ type Organisation struct {
 
 	// PlainReturn sends people back to the redirectUrl as it is, without RequestId.
 	PlainReturn bool
+
+	// Fault makes the partner do something wrong. Default: nothing.
+	Fault Fault
 }
 
 // organisation is a checked one.
@@ -194,6 +197,9 @@ func newOrganisation(o Organisation, c Config) (*organisation, error) {
 	}
 	if o.Mode != Strict && o.Mode != Hardened {
 		return nil, fmt.Errorf("unknown mode %q", o.Mode)
+	}
+	if err := o.Fault.validate(); err != nil {
+		return nil, err
 	}
 	if o.Audience == "" {
 		o.Audience = c.PublicURL

@@ -24,9 +24,13 @@
 // A refused token is answered with a page that lists every check, which of them failed, what
 // the rule is and what the token said: the reader is most likely the author of the token.
 //
+// [Personas] are the partners of Microsoft's gallery, played: each issues the type and the photo claim that the partner
+// publishes, or one that is agreed on here, in its own tenant or in the customer's. [Fault] is for trying what becomes of
+// visitors when a partner is in the wrong.
+//
 // The package is written against the published texts and the wire only. It shares no code
-// with idvredirect, which makes the tokens, nor with verifier or the emulator core: one
-// common type would hide one common mistake.
+// with idvredirect, which makes the tokens, nor with verifier, nor on the wire with the
+// emulator core: one common type would hide one common mistake.
 //
 // Differences from a real partner: nobody is checked, no document is read, the picture is
 // drawn; particulars are kept in memory for an hour and go nowhere but into the card. The

@@ -208,15 +208,20 @@ func isTest(function *ast.FuncDecl) bool {
 	return ok && (kind.Sel.Name == "T" || kind.Sel.Name == "F")
 }
 
-// appForExamples stands before examples that leave the global option out.
-const appForExamples = `{
-	verified_id {
+// identityForExamples is what examples of credentials and partners leave out.
+const identityForExamples = `
 		entra contoso.onmicrosoft.com {
 			client_id     11111111-2222-3333-4444-555555555555
 			client_secret {env.ENTRA_CLIENT_SECRET}
 		}
 		authority   did:web:verifiedid.contoso.com
 		client_name "Contoso Payroll"
+`
+
+// appForExamples stands before examples that leave the global option out.
+const appForExamples = `{
+	verified_id {
+` + identityForExamples + `
 		credential employee {
 			type   VerifiedEmployee
 			issuer did:web:verifiedid.contoso.com
@@ -253,7 +258,10 @@ func TestDocumentedExamplesAdapt(t *testing.T) {
 		if strings.Contains(text, "verified_id_emulator") { // of another Caddy, cmd/caddy
 			continue
 		}
-		if !strings.HasPrefix(text, "{") {
+		switch {
+		case strings.HasPrefix(text, "credential "): // a part of the app, as docs/partners.md shows it
+			text = "{\n\tverified_id {\n" + identityForExamples + text + "\t}\n}\n"
+		case !strings.HasPrefix(text, "{"):
 			text = appForExamples + text
 		}
 		adapter := caddyfile.Adapter{ServerType: httpcaddyfile.ServerType{}}

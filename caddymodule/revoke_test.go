@@ -125,7 +125,7 @@ func TestOperatorsMistakesAreTold(t *testing.T) {
 	if n := app.store.revoked.count(); n != 0 {
 		t.Errorf("%d revocations came of mistakes", n)
 	}
-	app.kept.storage = &brokenStorage{broken: true}
+	app.kept = keepRevocations(&app.store.revoked, &brokenStorage{FileStorage: newStorage(t), broken: true}, app.keys.ring, clockNow)
 	if status, err := askRevoke(t, "POST", "application/json", `{"all":true}`); status != http.StatusServiceUnavailable || !errors.Is(err, errBroken) {
 		t.Errorf("without a storage: status %d, %v", status, err)
 	}

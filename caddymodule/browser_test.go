@@ -36,7 +36,8 @@ type sentRequest struct {
 		State   string            `json:"state"`
 		Headers map[string]string `json:"headers"`
 	} `json:"callback"`
-	IncludeReceipt       bool `json:"includeReceipt"`
+	Vector               string `json:"-"` // header MS-CV
+	IncludeReceipt       bool   `json:"includeReceipt"`
 	RequestedCredentials []struct {
 		Type            string   `json:"type"`
 		AcceptedIssuers []string `json:"acceptedIssuers"`
@@ -77,6 +78,7 @@ func (s *service) create(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
+	request.Vector = r.Header.Get("Ms-Cv")
 	s.mu.Lock()
 	s.requests = append(s.requests, request)
 	id := fmt.Sprintf("request-%d", len(s.requests))

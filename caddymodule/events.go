@@ -54,7 +54,7 @@ var eventFields = map[string][]string{
 	eventRetrieved:       {"credential", "first_scan", "request_id", "retrievals"},
 	eventVerified:        {"credential", "request_id", "subject"},
 	eventRefused:         {"credential", "reason", "request_id"},
-	eventIDVStarted:      {"credential", "partner"},
+	eventIDVStarted:      {"credential", "kickstart_id", "partner"},
 	eventIDVReturned:     {"credential", "partner"},
 	eventSessionStarted:  {"credential", "cross_device", "gate", "request_id", "session_id", "subject"},
 	eventSessionEnded:    {"reason", "session_id", "subject"},

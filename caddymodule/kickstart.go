@@ -66,7 +66,7 @@ func (v *visitRequest) idv() {
 		return
 	}
 	v.app.metrics.kickstarts.WithLabelValues("sent").Inc()
-	v.event(eventIDVStarted, map[string]any{"partner": name, "credential": credential})
+	v.event(eventIDVStarted, map[string]any{"partner": name, "credential": credential, "kickstart_id": j.RequestID})
 	// By a page instead of a redirect, for the same reason as in enter: partners redirect further.
 	v.app.pages.Onward(v.w, page.Onward{Meta: v.meta(), To: location, Partner: v.app.partners[name].displayName})
 }
@@ -98,7 +98,9 @@ func (v *visitRequest) returned() {
 		return
 	}
 	v.vector = j.Visit.Vector
-	if _, ok := v.app.limiter.returns.allow(j.RequestID, v.now); ok {
+	// Some partners send the RequestId back. That of an earlier link is dead: it ends no journey but its own (TM-090).
+	id := v.r.URL.Query().Get("RequestId")
+	if _, ok := v.app.limiter.returns.allow(j.RequestID, v.now); ok && (id == "" || id == j.RequestID) {
 		v.event(eventIDVReturned, map[string]any{"partner": j.Partner, "credential": j.Credential})
 	}
 	token := j.Visit

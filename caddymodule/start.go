@@ -64,6 +64,13 @@ func (v *visitRequest) startPage(token visit, fromPartner bool) {
 		v.outside(token)
 		return
 	}
+	j, underway := v.openJourney(v.r, v.now)
+	if w, wanted := gate.want(j.Credential); !underway || !wanted || !slices.Contains(w.credential.partners, j.Partner) {
+		j, underway = journey{}, false
+	}
+	if token.Vector == "" && underway { // another tab, or the browser was closed: still the same person's way in
+		token.Vector = j.Visit.Vector
+	}
 	if token.Vector == "" {
 		token.Vector = newVector()
 	}
@@ -78,6 +85,9 @@ func (v *visitRequest) startPage(token visit, fromPartner bool) {
 	p := page.Start{
 		MaxAge: limit, Age: age, Meta: v.meta(), Token: v.sealVisit(token), Choices: gate.choices(), Reason: token.Reason,
 		SameDeviceOnly: v.app.Session.SameDeviceOnly, Destination: v.destination(token.ReturnTo),
+	}
+	if underway {
+		p.Partner = v.app.partners[j.Partner].displayName
 	}
 	if fromPartner {
 		v.app.pages.Returned(v.w, p)

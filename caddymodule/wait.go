@@ -107,6 +107,9 @@ func (v *visitRequest) wait() {
 	if current.credential != nil {
 		p.Choice = gate.choice(current)
 	}
+	if j, ok := v.openJourney(v.r, v.now); ok && j.Visit.Vector == t.CorrelationVector && v.app.partners[j.Partner] != nil {
+		p.Partner = v.app.partners[j.Partner].displayName
+	}
 	p.StartPath = basePath + gate.startPath(t, v.now)
 	v.app.pages.Wait(v.w, p)
 }

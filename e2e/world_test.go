@@ -41,8 +41,8 @@ type plan struct {
 	noCard bool
 	// gate are more options of the gate, one a line; app are more options of the app, with ORIGIN for the site's.
 	gate, app string
-	// credential are more options of the credential employee, one a line.
-	credential string
+	// credential are more options of the credential employee, one a line; idv are more of the partner that issues it.
+	credential, idv string
 	// global are more options of Caddy itself; sites are site blocks that stand in place of the usual one. For a gate that
 	// something else stands before; APP is the address of the app.
 	global, sites string
@@ -96,13 +96,14 @@ func newWorld(t *testing.T, p plan) *world {
 			url %s/contoso/?token={token}
 			org_id contoso
 			display_name "Fabrikam Identity Check"
+			%s
 		}
 	}
 }
 
 %s`, p.global, emulator.DemoTenant, emulator.DemoClientID, w.file("secret", []byte(emulator.DemoClientSecret)),
 		w.emulator.TokenURL(), w.emulator.PublicURL(), w.file("ca.pem", w.emulator.CA().PEM()),
-		emulator.DemoAuthority, strings.ReplaceAll(p.app, "ORIGIN", w.origin), emulator.DemoAuthority, p.credential, idv, sites)
+		emulator.DemoAuthority, strings.ReplaceAll(p.app, "ORIGIN", w.origin), emulator.DemoAuthority, p.credential, idv, p.idv, sites)
 	w.caddy = startCaddy(t, w.home, w.caddyfile)
 	t.Cleanup(w.expectSilence)
 	return w

@@ -13,6 +13,7 @@ import (
 type onwardPage struct {
 	Onward
 	Title, Text string
+	Steps       steps // on the way to a partner
 }
 
 // Onward writes a page that goes on to its target at once: 200.
@@ -23,8 +24,9 @@ func (r *Renderer) onwardView(p Onward) view {
 	if !atOrigin(p.To, p.FormActions) {
 		p.To = localPath(p.To, "/")
 	}
-	page := onwardPage{p, r.texts["done_title"], r.texts["live_verified"]}
+	page := onwardPage{Onward: p, Title: r.texts["done_title"], Text: r.texts["live_verified"]}
 	if p.Partner != "" {
+		page.Steps = r.at(2, detourSteps, "step_partner")
 		page.Title, page.Text = fmt.Sprintf(r.texts["onward_title"], p.Partner), r.texts["onward_text"]
 	}
 	return view{onwardTemplate, http.StatusOK, p.Meta, page}

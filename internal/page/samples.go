@@ -20,6 +20,8 @@ func (r *Renderer) samples() []view {
 		{Choices: []Choice{plain}},
 		{Choices: []Choice{choice, plain}, Reason: "signed_out"},
 		{Choices: []Choice{choice}, ReturnedFromPartner: true, SameDeviceOnly: true},
+		{Choices: []Choice{choice}, ReturnedFromPartner: true, Partner: "One"},
+		{Choices: []Choice{choice}, Partner: "One"},
 	} {
 		p.Meta, p.Token, p.Destination = meta, "sample", "example.com/sample"
 		views = append(views, r.startView(p))

@@ -16,6 +16,9 @@ type startPage struct {
 	Several   bool
 	FaceCheck bool // at least one choice asks for it
 	Partners  bool // at least one choice has a partner
+	Steps     steps
+	Underway  string // where the visitor was going for a card, in words; may be empty
+	Lead      string // after a return; may be empty
 }
 
 // Start writes the first page: 200.
@@ -34,6 +37,18 @@ func (r *Renderer) startView(p Start) view {
 	for i := range p.Choices {
 		page.FaceCheck = page.FaceCheck || p.Choices[i].FaceCheck
 		page.Partners = page.Partners || len(p.Choices[i].Partners) > 0
+	}
+	page.Steps = r.at(1, directSteps, "step_choose")
+	switch {
+	case p.ReturnedFromPartner && p.Partner != "":
+		page.Steps, page.Lead = r.at(3, detourSteps, "step_returned"), fmt.Sprintf(r.texts["returned_lead_from"], p.Partner)
+	case p.Partner != "":
+		page.Steps, page.Underway = r.at(3, detourSteps, "step_returned"), fmt.Sprintf(r.texts["underway"], p.Partner)
+	case page.Partners:
+		page.Steps.Text = fmt.Sprintf(r.texts["step_or"], 1, directSteps, detourSteps)
+	}
+	if p.ReturnedFromPartner && page.Lead == "" {
+		page.Lead = r.texts["returned_lead"]
 	}
 	if p.Reason != "" {
 		page.Why = r.texts.firstOf(startReasons[p.Reason], "again")

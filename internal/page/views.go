@@ -68,6 +68,8 @@ type Start struct {
 	MaxAge, Age time.Duration
 	// The visitor comes from a partner: "now present your new card". [Renderer.Returned] sets it.
 	ReturnedFromPartner bool
+	// Name, as shown, of the partner to whom this browser went for a card within the last hour. Empty: to none.
+	Partner string
 	// Only a wallet on this very device is accepted (TM-035).
 	SameDeviceOnly bool
 	// Host and path the visitor is going to, as shown. The only part of a request that a page repeats. Empty: not shown.
@@ -110,6 +112,8 @@ type Wait struct {
 	RefreshSeconds int
 	// The credential asked for.
 	Choice Choice
+	// Name, as shown, of the partner over whom the visit came. Empty: over none.
+	Partner string
 	// Any other credential that would do as well; the refusal page offers them.
 	Others []Choice
 	// A new code may be asked for on this visit (TM-038).

@@ -27,9 +27,8 @@ type waitPage struct {
 	CodeLabel string
 	// Paths of our endpoints for this transaction.
 	Self, Events, Status, Finish, Anew string
-	// Which of three steps; 4 when all are done.
-	Step                int
-	StepText, Step3Text string
+	// Where the visitor stands, and where once the code was scanned and once all is done.
+	Steps, Confirm, End steps
 	Live                string
 	SecondsLeft         int
 	Clock               string // SecondsLeft as m:ss
@@ -71,13 +70,16 @@ func (r *Renderer) waitView(p Wait) (view, error) {
 	}
 	p.RefreshSeconds = min(max(p.RefreshSeconds, minRefresh), maxRefresh)
 	query := "?t=" + url.QueryEscape(p.Transaction)
+	of := stepsOf(p.Partner)
+	end := r.at(of+1, of, "step_done")
+	end.Text = r.texts["step_done"]
 	page := waitPage{
 		Wait:   p,
 		Choice: r.form(&p.Meta, p.Token, "partner_get", &p.Choice),
 		Self:   p.Base + "/wait" + query, Events: p.Base + "/events" + query, Status: p.Base + "/status" + query,
 		Finish: p.Base + "/finish", Anew: p.StartPath,
-		Step3Text: fmt.Sprintf(r.texts["step"], 3, 3) + " · " + r.texts["step_confirm"],
-		Live:      r.texts["live_"+p.State],
+		Confirm: r.at(of, of, "step_confirm"), End: end,
+		Live: r.texts["live_"+p.State],
 	}
 	if left := p.ExpiresIn.Round(time.Second); left > 0 {
 		page.SecondsLeft = int(left / time.Second)
@@ -86,7 +88,7 @@ func (r *Renderer) waitView(p Wait) (view, error) {
 
 	switch p.State {
 	case StateCreated:
-		page.Step, page.StepText = 2, fmt.Sprintf(r.texts["step"], 2, 3)+" · "+r.texts["step_scan"]
+		page.Steps = r.at(of-1, of, "step_scan")
 		var err error
 		if page.Link, err = walletLink(p.DeepLink); err != nil {
 			return view{}, err
@@ -98,9 +100,9 @@ func (r *Renderer) waitView(p Wait) (view, error) {
 			page.CodeLabel = r.texts["code_label"]
 		}
 	case StateRetrieved:
-		page.Step, page.StepText = 3, page.Step3Text
+		page.Steps = page.Confirm
 	case StateVerified:
-		page.Step, page.StepText = 4, r.texts["step_done"]
+		page.Steps = page.End
 	}
 	return view{waitTemplate, http.StatusOK, p.Meta, page}, nil
 }

@@ -37,6 +37,8 @@ type world struct {
 type plan struct {
 	// codeLifetime is how long a code can be scanned. Default: 5 minutes.
 	codeLifetime time.Duration
+	// personas are partners beside the usual one, each with a credential and a partner of its name.
+	personas []partner.Persona
 	// noCard leaves the wallet empty.
 	noCard bool
 	// gate are more options of the gate, one a line; app are more options of the app, with ORIGIN for the site's.
@@ -59,6 +61,9 @@ func newWorld(t *testing.T, p plan) *world {
 	}
 	w.startMicrosoft(p)
 	idv := w.startPartner()
+	for i, persona := range p.personas {
+		p.app += "\n" + w.startPersona(persona, i%2 == 1)
+	}
 
 	if p.site == "" {
 		p.site = "GATE\nreverse_proxy APP"
@@ -135,12 +140,16 @@ func (w *world) startMicrosoft(p plan) {
 	w.t.Cleanup(transport.CloseIdleConnections)
 	w.client = &http.Client{Transport: transport, Timeout: patience}
 
-	e, err := emulator.New(emulator.Config{
+	cfg := emulator.Config{
 		PublicURL:       "https://" + localhost(service),
 		TokenURL:        "https://" + localhost(tokens),
 		RequestLifetime: p.codeLifetime,
 		HTTPClient:      w.client,
-	})
+	}
+	for _, persona := range p.personas {
+		persona.Join(&cfg)
+	}
+	e, err := emulator.New(cfg)
 	if err != nil {
 		w.t.Fatalf("making the emulator: %v", err)
 	}
@@ -163,8 +172,6 @@ func (w *world) startMicrosoft(p plan) {
 // startPartner runs the identity-verification partner, which issues employee cards for Contoso, and returns its origin.
 func (w *world) startPartner() (origin string) {
 	w.t.Helper()
-	listener := listen(w.t)
-	origin = "https://" + localhost(listener)
 	contract, err := w.emulator.Contract("VerifiedEmployee")
 	if err != nil {
 		w.t.Fatalf("finding the contract: %v", err)
@@ -174,18 +181,51 @@ func (w *world) startPartner() (origin string) {
 		TokenURL: w.emulator.TokenURL() + "/" + emulator.DemoTenant + "/oauth2/v2.0/token",
 		ClientID: emulator.DemoClientID, ClientSecret: emulator.DemoClientSecret,
 	}
+	return w.servePartner("", partner.VerifiedEmployee(emulator.DemoAuthority, manifest, emulator.DemoTenantDomain, account), partner.Organisation{})
+}
+
+// startPersona runs a partner of the gallery and returns the Caddyfile for it: what its preset knows is left out. A strict one
+// refuses all but the published claims of a link, another wants all that we send by default.
+func (w *world) startPersona(persona partner.Persona, strict bool) string {
+	w.t.Helper()
+	card, err := persona.Credential(w.emulator)
+	if err != nil {
+		w.t.Fatalf("making a card: %v", err)
+	}
+	check, claims, wanted := partner.Organisation{Mode: partner.Hardened}, "hardened", "face_check 80"
+	if strict {
+		check, claims = partner.Organisation{RefuseExtraClaims: true, PlainReturn: true}, "minimal"
+	}
+	if persona.PhotoAgreed {
+		wanted = "face_check " + persona.PhotoClaim + " 80"
+	}
+	if persona.TypeAgreed {
+		wanted += "\n\ttype " + persona.Type
+	}
+	origin := w.servePartner(persona.Title(), card, check)
+	return fmt.Sprintf(`credential %s {
+	issuer %s
+	%s
+	idv %[1]s
+}
+idv %[1]s {
+	partner %[1]s
+	url %[4]s/contoso/?token={token}
+	org_id contoso
+	claims %[5]s
+}`, persona.Name, persona.Authority(), wanted, origin, claims)
+}
+
+// servePartner runs a partner with one card and one customer and returns its origin.
+func (w *world) servePartner(name string, card partner.Credential, customer partner.Organisation) (origin string) {
+	w.t.Helper()
+	listener := listen(w.t)
+	origin = "https://" + localhost(listener)
+	customer.ID, customer.Name = "contoso", "Contoso Payroll"
+	customer.JWKSURL, customer.RedirectURLs = w.origin+"/.verified-id/jwks.json", []string{w.origin + "/.verified-id/return"}
 	p, err := partner.New(partner.Config{
-		PublicURL:  origin,
-		ServiceURL: w.emulator.PublicURL(),
-		Credentials: []partner.Credential{
-			partner.VerifiedEmployee(emulator.DemoAuthority, manifest, emulator.DemoTenantDomain, account),
-		},
-		Organisations: []partner.Organisation{{
-			ID: "contoso", Name: "Contoso Payroll",
-			JWKSURL:      w.origin + "/.verified-id/jwks.json",
-			RedirectURLs: []string{w.origin + "/.verified-id/return"},
-		}},
-		HTTPClient: w.client,
+		Name: name, PublicURL: origin, ServiceURL: w.emulator.PublicURL(), Credentials: []partner.Credential{card},
+		Organisations: []partner.Organisation{customer}, HTTPClient: w.client,
 	})
 	if err != nil {
 		w.t.Fatalf("making the partner: %v", err)

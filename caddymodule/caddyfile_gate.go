@@ -89,6 +89,7 @@ func checkOrder(h httpcaddyfile.Helper, start *caddyfile.Dispenser) error {
 //		public      <path>...
 //		optional
 //		report_only
+//		preflight
 //	}
 func (g *Gate) unmarshal(d *caddyfile.Dispenser) error {
 	start := here(d)
@@ -104,6 +105,7 @@ func (g *Gate) unmarshal(d *caddyfile.Dispenser) error {
 		"assertion":   {read: g.readAssertion},
 		"public":      args(&g.Public, checkPublic),
 		"optional":    flag(&g.Optional),
+		"preflight":   flag(&g.Preflight),
 		"report_only": flag(&g.ReportOnly),
 	}); err != nil {
 		return err

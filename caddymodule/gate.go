@@ -90,6 +90,10 @@ type Gate struct {
 	// Let everybody pass; who would have been refused, and why, is logged, counted and put in a placeholder.
 	ReportOnly bool `json:"report_only,omitempty"`
 
+	// Let preflights of other sites' scripts pass, as nobody, so that the app can answer them: OPTIONS with one Origin, one
+	// Access-Control-Request-Method and no body. Default: they are refused like everything without a session.
+	Preflight bool `json:"preflight,omitempty"`
+
 	app      *App
 	logger   *zap.Logger
 	site     *site

@@ -114,6 +114,7 @@ func (k *keptRevocations) look(ctx context.Context) (unopened int, err error) {
 	now := k.now()
 	there := make(map[string]verifier.Revocation, len(listed))
 	var fresh []verifier.Revocation
+	var unread error
 	seen := 0
 	for _, key := range listed {
 		name := path.Base(key)
@@ -139,8 +140,9 @@ func (k *keptRevocations) look(ctx context.Context) (unopened int, err error) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // gone since it was listed
 			continue
-		case err != nil:
-			return unopened, err
+		case err != nil: // what the others say counts all the same
+			unread = err
+			continue
 		case !opened:
 			unopened++
 		default:
@@ -157,7 +159,7 @@ func (k *keptRevocations) look(ctx context.Context) (unopened int, err error) {
 		k.written = nil
 	}
 	k.stored = there
-	return unopened, k.writeMissing(ctx, now)
+	return unopened, errors.Join(unread, k.writeMissing(ctx, now))
 }
 
 // writeMissing writes what this process knows and the storage lacks. When nothing has changed it costs nothing.

@@ -5,10 +5,12 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +108,47 @@ func TestRestartForgetsNoLogout(t *testing.T) {
 	}
 	if lookInterval > 4*time.Second {
 		t.Errorf("nodes look every %s, too seldom to hear within 5 seconds", lookInterval)
+	}
+}
+
+// unreadableStorage refuses to read some keys, as files that another user has written.
+type unreadableStorage struct {
+	certmagic.Storage
+	keys []string
+}
+
+func (s *unreadableStorage) Load(ctx context.Context, key string) ([]byte, error) {
+	if slices.Contains(s.keys, key) {
+		return nil, fs.ErrPermission
+	}
+	return s.Storage.Load(ctx, key)
+}
+
+// One entry cannot be read, because Caddy was once run as root. Every look ended there: whoever was put out on another node from
+// then on stayed in on this one. Now the look fails and the others are heard of. A new node still does not begin. TM-156.
+func TestUnreadableEntryHidesNoOther(t *testing.T) {
+	storage := newStorage(t)
+	barred := &unreadableStorage{Storage: storage}
+	here := newNode(t, storage, nil)
+	there := newNode(t, barred, &here)
+	held, cookie := sessionOf(here.gate, presentation(here.gate))
+	for _, subject := range []string{"one", "two", "three", "four"} {
+		here.end(t, verifier.RevokeSubject, subject, testNow)
+	}
+	for _, entry := range entries(t, storage) {
+		barred.keys = append(barred.keys, storedPath(filepath.Base(entry)))
+	}
+	here.end(t, verifier.RevokeSession, held.ID, testNow)
+	if _, err := there.app.kept.look(t.Context()); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("looking: %v, want the error", err)
+	}
+	if there.admits(t, cookie) {
+		t.Error("the session lives on")
+	}
+	barred.keys = nil
+	there.look(t)
+	if held.Subject = "one"; !there.gate.site.revoked(held) {
+		t.Error("what can be read again is not heard of")
 	}
 }
 

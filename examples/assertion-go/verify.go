@@ -84,7 +84,7 @@ func (v *Verifier) key(ctx context.Context, kid string) (*ecdsa.PublicKey, error
 	}
 	if age > 30*time.Second {
 		v.fetched = time.Now()
-		keys, err := v.fetch(ctx)
+		keys, err := v.fetch(context.WithoutCancel(ctx)) // for all who ask, whether this one waits or not
 		if err != nil {
 			return nil, err
 		}

@@ -20,7 +20,7 @@
 		const kind = answer.headers.get("Content-Type") || "";
 		if (answer.status !== 401 || !kind.startsWith("application/problem+json") || new URL(answer.url).origin !== location.origin) return;
 		const problem = await answer.clone().json().catch(() => ({}));
-		if (String(problem.type).startsWith("urn:caddy-verified-id:") && String(problem.start).startsWith(base + "start?")) return problem;
+		if (String(problem?.type).startsWith("urn:caddy-verified-id:") && String(problem.start).startsWith(base + "start?")) return problem;
 	};
 
 	/** @returns {Promise<object | null>} who is signed in, what was shown and when; null: nobody */

@@ -79,6 +79,10 @@ type App struct {
 	// are mounted for a group. Everybody in it then has the key. Files that others may read never load. Default: 0600 only.
 	GroupReadableKeys bool `json:"group_readable_keys,omitempty"`
 
+	// Answer other proxies that ask at /.verified-id/auth whether a request may pass; see docs/forward-auth.md. Whoever
+	// comes by way of a proxy that Caddy trusts can then ask, too, and read their own identity headers and assertion.
+	ForwardAuth bool `json:"forward_auth,omitempty"`
+
 	// Header in which the Request Service sends us the callback key: authorization or api-key. Caddy's access log
 	// redacts the first and prints the second. Default: authorization.
 	CallbackHeader string `json:"callback_header,omitempty"`

@@ -20,6 +20,7 @@ import (
 
 // Why another proxy's question is not answered. Operators read these in the log; the asking side gets 403.
 var (
+	errNotForProxies   = errors.New("another proxy asks and the app is not told to answer; if that is meant, write forward_auth into the global option verified_id")
 	errAskerNotTrusted = errors.New("the asking proxy is not trusted; add its address to the global option servers { trusted_proxies … }")
 	errAskedTwice      = errors.New("the question needs X-Forwarded-Method, X-Forwarded-Host and X-Forwarded-Uri, each exactly once; " +
 		"the asking proxy must set them, in place of what its client sent")
@@ -38,7 +39,8 @@ var (
 // policy of the site decides, about the request as the proxy tells it in X-Forwarded-Method, -Host and -Uri.
 //
 // Who writes these headers decides which request is judged, so only proxies that Caddy trusts may (TM-108). A visitor who calls
-// this address by way of such a proxy learns what is theirs anyway.
+// this address by way of such a proxy, a CDN for one, learns what is theirs: also the assertion, which is for the app alone.
+// Therefore nobody is answered without the option forward_auth.
 //
 // With the query status=401 a page load is refused with 401 instead of 303, and Location says where to begin: nginx takes
 // a redirect for a failure.
@@ -90,6 +92,9 @@ func (v *visitRequest) refuseToAnswer(err error) {
 
 // asked is the request that the other proxy asks about. Matchers and placeholders see it in place of the question.
 func (v *visitRequest) asked() (*http.Request, error) {
+	if !v.app.ForwardAuth {
+		return nil, errNotForProxies
+	}
 	if trusted, ok := caddyhttp.GetVar(v.r.Context(), caddyhttp.TrustedProxyVarKey).(bool); !ok || !trusted {
 		return nil, errAskerNotTrusted
 	}

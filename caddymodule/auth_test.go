@@ -53,7 +53,7 @@ func (x *wireTarget) one(t *testing.T, bytes string) wireAnswer {
 
 // Another proxy asks about its visitors' requests, and is answered as the gates of the site would have answered them.
 func TestForwardAuthDecidesWithTheWholePolicy(t *testing.T) {
-	x := attack(t, "", trusting+askedSite)
+	x := attack(t, "forward_auth", trusting+askedSite)
 	g := x.gate(t, func(g *Gate) bool { return len(g.Public) > 0 })
 	_, cookie := sessionOf(g, presentation(g, verifier.Claim{Name: "boss", Value: "yes"},
 		verifier.Claim{Name: "displayName", Value: "Zoë\r\nX-Boss: yes"}, verifier.Claim{Name: "mail", Value: "zoe@contoso.example"}))
@@ -98,7 +98,7 @@ func TestForwardAuthDecidesWithTheWholePolicy(t *testing.T) {
 
 // A page load leads to the start page of the visited host, with the way back; nginx gets the same address with a 401.
 func TestForwardAuthNamesTheStart(t *testing.T) {
-	x := attack(t, "", trusting+askedSite)
+	x := attack(t, "forward_auth", trusting+askedSite)
 	g := x.gate(t, func(g *Gate) bool { return len(g.Public) > 0 })
 	for path, status := range map[string]int{"/.verified-id/auth": 303, "/.verified-id/auth?status=401": 401} {
 		got := x.one(t, strings.Replace(question("GET", "/payroll?month=3", "Accept: text/html"), "/.verified-id/auth", path, 1))
@@ -120,13 +120,13 @@ func TestForwardAuthNamesTheStart(t *testing.T) {
 // sends that is set up right is no question: a header twice, because the client's was not replaced, an address that is none, a
 // host of another site, our own pages. All closed, and said in the log. TM-108, TM-118.
 func TestForwardAuthBelievesOnlyTrustedProxies(t *testing.T) {
-	stranger := attack(t, "", askedSite)
+	stranger := attack(t, "forward_auth", askedSite)
 	got := stranger.one(t, question("GET", "/open"))
 	if got.status != http.StatusForbidden || !strings.Contains(stranger.logged(t), "trusted_proxies") {
 		t.Errorf("an untrusted proxy is answered %d", got.status)
 	}
 
-	x := attack(t, "", trusting+askedSite)
+	x := attack(t, "forward_auth", trusting+askedSite)
 	for name, bad := range map[string]string{
 		"no method":            strings.Replace(question("GET", "/open"), "X-Forwarded-Method", "X-Other", 1),
 		"no host":              strings.Replace(question("GET", "/open"), "X-Forwarded-Host", "X-Other", 1),
@@ -163,10 +163,25 @@ func TestForwardAuthBelievesOnlyTrustedProxies(t *testing.T) {
 	}
 }
 
+// Caddy stands behind a CDN, which it trusts, and in front of the app. A visitor asks what only other proxies ask, and gets the
+// assertion that is for the app alone: with it they go to the app past the gate, and so past the other gates of the site. Where no
+// proxy is expected to ask, nobody is answered. TM-009, TM-108.
+func TestVisitorBehindACDNAsksForTheirAssertion(t *testing.T) {
+	x := attack(t, "", trusting+strings.Replace(askedSite, "public /open", "public /open\n\t\tassertion", 1))
+	cookie := x.cookie(t)
+	got := x.one(t, question("GET", "/payroll", "Cookie: "+cookie))
+	if got.status != http.StatusForbidden || got.header.Get("X-Verified-Id-Assertion") != "" || got.header.Get("X-Verified-Id-Subject") != "" {
+		t.Errorf("answered %d with %v", got.status, got.header)
+	}
+	if !strings.Contains(x.logged(t), "write forward_auth into") {
+		t.Error("the log does not say how to mend it")
+	}
+}
+
 // The question itself carries what its client wrote: who they want to be, and another address in every header that some server
 // reads one from. Only the three headers are read, and nothing comes back as identity. TM-001, TM-002, TM-108.
 func TestForwardAuthBelievesNoOtherHeader(t *testing.T) {
-	x := attack(t, "", trusting+askedSite)
+	x := attack(t, "forward_auth", trusting+askedSite)
 	forged := []string{
 		"X-Verified-Id-Subject: FORGED", "X-Employee-Name: FORGED", "x_employee_name: FORGED", "X-Boss: FORGED", "X-Verified-Id-Role: FORGED",
 		"X-Original-URL: /open", "X-Rewrite-URL: /open", "X-Original-URI: /open", "X-Original-Method: OPTIONS", "Forwarded: host=evil.example",
@@ -209,7 +224,7 @@ func TestForwardAuthPassesNoGateOver(t *testing.T) {
 			"http://payroll.contoso.example {\nverified_id {\npublic /open\n}\n}", 403},
 	} {
 		t.Run(name, func(t *testing.T) {
-			x := attack(t, "", trusting+tt.site)
+			x := attack(t, "forward_auth", trusting+tt.site)
 			target := "/open"
 			if tt.status == 403 {
 				target = "/x"
@@ -240,7 +255,7 @@ func TestForwardAuthAsksNoHandlerThatSawTheQuestion(t *testing.T) {
 		"what nobody asks": {"vars /admin/* zone admin\n@admin path /admin/*", 401},
 	} {
 		t.Run(name, func(t *testing.T) {
-			x := attack(t, "", trusting+"http://payroll.contoso.example {\n"+tt.before+`
+			x := attack(t, "forward_auth", trusting+"http://payroll.contoso.example {\n"+tt.before+`
 				verified_id employee
 				verified_id @admin employee {
 					max_age 30s
@@ -260,7 +275,7 @@ func TestForwardAuthAsksNoHandlerThatSawTheQuestion(t *testing.T) {
 
 // The cookie is written anew while the visitor is at work, and a dead one is taken away, also by way of another proxy.
 func TestForwardAuthRenewsTheCookie(t *testing.T) {
-	x := attack(t, "", trusting+askedSite)
+	x := attack(t, "forward_auth", trusting+askedSite)
 	cookie := x.cookie(t)
 	setNow(testNow.Add(30 * time.Minute))
 	got := x.one(t, question("GET", "/payroll", "Cookie: "+cookie))
@@ -277,7 +292,7 @@ func TestForwardAuthRenewsTheCookie(t *testing.T) {
 // A site without a host of its own answers for every host. A proxy that leads several there would have one site's sessions and
 // start pages decide for another; the question must be about the site's own host. TM-021, TM-118.
 func TestForwardAuthJudgesNoOtherHost(t *testing.T) {
-	x := attack(t, "", trusting+":80 {\nverified_id {\npublic /open\n}\n}")
+	x := attack(t, "forward_auth", trusting+":80 {\nverified_id {\npublic /open\n}\n}")
 	for host, status := range map[string]int{
 		"payroll.contoso.example": 200, "PAYROLL.contoso.example.": 200, "payroll.contoso.example:443": 200, "evil.example": 403,
 		"payroll.contoso.example.evil.example": 403, "payroll.contoso.example@evil.example": 403, ".": 403, "[::1]": 403,
@@ -292,7 +307,7 @@ func TestForwardAuthJudgesNoOtherHost(t *testing.T) {
 // The answer to another proxy carries the claims, and Caddy's access log prints the headers of answers. Whoever reads the log
 // must find neither claims nor an assertion, and the proxy must still get them. TM-141, TM-142.
 func TestForwardAuthAnswerIsNotLogged(t *testing.T) {
-	x := attack(t, "", trusting+strings.Replace(strings.Replace(askedSite, "{\n", "{\n\tlog\n", 1), "public /open", "public /open\n\t\tassertion", 1))
+	x := attack(t, "forward_auth", trusting+strings.Replace(strings.Replace(askedSite, "{\n", "{\n\tlog\n", 1), "public /open", "public /open\n\t\tassertion", 1))
 	g := x.gate(t, func(g *Gate) bool { return len(g.Public) > 0 })
 	_, cookie := sessionOf(g, presentation(g, verifier.Claim{Name: "displayName", Value: "Canary Person"}))
 	answer := x.one(t, question("GET", "/", "Cookie: "+cookie))

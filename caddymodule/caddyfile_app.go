@@ -48,6 +48,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //		kickstart_key     <pem file>...
 //		assertion_key     <pem file>...
 //		group_readable_keys
+//		forward_auth
 //		callback_header   authorization|api-key
 //		limits            { … }
 //		pages             { … }
@@ -77,6 +78,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"kickstart_key":          references(&a.KickstartKeys),
 		"assertion_key":          references(&a.AssertionKeys),
 		"group_readable_keys":    flag(&a.GroupReadableKeys),
+		"forward_auth":           flag(&a.ForwardAuth),
 		"callback_header":        oneArg(&a.CallbackHeader, oneOf("callback_header", "authorization", "api-key")),
 		"limits":                 block("limits", a.limitOptions, none),
 		"pages":                  block("pages", a.pageOptions, none),

@@ -67,7 +67,7 @@ func askedByAProxy(t *testing.T, front func(w *world, gate string)) {
 	_, sites, _ := strings.Cut(text, "\n}\n")
 	w := newWorld(t, plan{
 		global: "servers {\n\t\ttrusted_proxies static 127.0.0.1/32 ::1/128\n\t\ttrusted_proxies_strict\n\t}",
-		app:    "public_url ORIGIN",
+		app:    "public_url ORIGIN\n\t\tforward_auth",
 		// The step up is one that a test can take at once.
 		sites: strings.NewReplacer(":8081", ":"+port, "max_age 10m", "face_check 95").Replace(sites),
 	})

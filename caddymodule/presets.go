@@ -104,7 +104,7 @@ func (a *App) issuerMissing(c *Credential) error {
 	}
 	then := "issuer <did>"
 	if manifest := presets[0].Manifest.Value; manifest != "" {
-		then += ", or write manifest " + manifest
+		then += " (what the published contract says of it: caddy verified-id manifest " + manifest + ")"
 	}
 	return errors.New(missing + askFor(presets[0], "issuer", "", then))
 }

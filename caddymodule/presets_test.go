@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -60,6 +61,35 @@ func TestPresetFillsInWhatIsLeftOut(t *testing.T) {
 				t.Errorf("the partner is called %+v, %v, want %q", partner, err, c.display)
 			}
 		})
+	}
+}
+
+// A request body from the admin center says the type and the issuer; the preset still knows the photo claim of that type.
+func TestPresetBesideARequestFile(t *testing.T) {
+	t.Parallel()
+	for kind, wants := range map[string]string{"VerifiedIdentity": "portrait", "ContosoIdentity": "face_check needs the photo claim"} {
+		app := presetApp(`{"issuers": null}`, `{"partner": "au10tix"}`)
+		file := filepath.Join(t.TempDir(), "request.json")
+		body := `{"requestedCredentials": [{"type": "` + kind + `", "acceptedIssuers": ["did:web:did.partner.example"]}]}`
+		if err := os.WriteFile(file, []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := app.Credentials["identity"]
+		c.RequestFile = file
+		if _, err := app.buildCredential("identity", c.withoutFiles()); err != nil {
+			t.Errorf("before the file is read: %v", err)
+		}
+		complete, err := app.withRequestFile(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		built, err := app.buildCredential("identity", complete)
+		switch {
+		case err != nil && !strings.Contains(err.Error(), wants):
+			t.Errorf("%s: %v, want %q", kind, err, wants)
+		case err == nil && (built.base.Type != kind || built.base.FaceCheck.SourcePhotoClaim != wants):
+			t.Errorf("%s: asks for %s with the photo in %s", kind, built.base.Type, built.base.FaceCheck.SourcePhotoClaim)
+		}
 	}
 }
 

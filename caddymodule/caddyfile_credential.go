@@ -218,6 +218,7 @@ func checkRule(option, claim string, values []string) error {
 //		url             <https url, with {token} or without>
 //		org_id          <id>
 //		token_parameter <name>
+//		method          get|post
 //		audience        <text>
 //		lifetime        <duration>
 //		claims          minimal|hardened
@@ -241,6 +242,7 @@ func (a *App) readIDV(d *caddyfile.Dispenser) error {
 		"url":             oneArg(&partner.URL),
 		"org_id":          oneArg(&partner.OrgID, checkTextOf("org_id", 256)),
 		"token_parameter": oneArg(&partner.TokenParameter),
+		"method":          oneArg(&partner.Method, oneOf("method", "get", "post")),
 		"audience":        oneArg(&partner.Audience),
 		"lifetime":        duration(&partner.Lifetime, maxKickstartLifetime),
 		"claims":          oneArg(&partner.Claims, oneOf("claims", "minimal", "hardened")),

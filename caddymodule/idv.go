@@ -32,6 +32,10 @@ type IDV struct {
 	// Query parameter that carries the token when the URL has no {token}. Default: token.
 	TokenParameter string `json:"token_parameter,omitempty"`
 
+	// How the visitor gets there: get (the token in the address), or post (by a form, the token in its body) where the partner
+	// asks for it. Default: get.
+	Method string `json:"method,omitempty"`
+
 	// Audience of the token (hardened claims only). Default: the origin of the URL.
 	Audience string `json:"audience,omitempty"`
 
@@ -64,6 +68,7 @@ type partner struct {
 	logo        string
 	note        string
 	origin      string // for the form-action of the pages
+	post        bool   // by a form
 }
 
 func (a *App) provisionPartners() error {
@@ -150,10 +155,13 @@ func (cfg *IDV) build(name string, options ...idvredirect.URLOption) (*partner, 
 	default:
 		return nil, optionError("claims", cfg.Claims, "must be hardened or minimal")
 	}
+	if cfg.Method != "" && cfg.Method != "get" && cfg.Method != "post" {
+		return nil, optionError("method", cfg.Method, "must be get or post")
+	}
 	if claims == idvredirect.Minimal && cfg.Audience != "" {
 		return nil, errors.New("claims minimal carries no audience; remove audience, or write claims hardened")
 	}
-	out := &partner{displayName: cfg.DisplayName, note: cfg.Note, origin: template.Origin()}
+	out := &partner{displayName: cfg.DisplayName, note: cfg.Note, origin: template.Origin(), post: cfg.Method == "post"}
 	if out.displayName == "" {
 		out.displayName = cmp.Or(preset.DisplayName, name)
 	}

@@ -6,9 +6,12 @@ import (
 	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-verified-id/caddy-verified-id/idvredirect"
 )
 
 // cookieNamed is the answer's cookie of that name, or nil.
@@ -195,5 +198,50 @@ func TestOneVectorOverTheDetour(t *testing.T) {
 	}
 	if sent := s.requests[0].Vector; !strings.HasPrefix(sent, base+".") {
 		t.Errorf("the Request Service was called with the vector %q", sent)
+	}
+}
+
+var formAway = regexp.MustCompile(`<form method="post" action="([^"]*)" data-send><input type="hidden" name="([^"]*)" value="([^"]*)"><button>`)
+
+// A partner takes the token in the body of a form only. The page sends it without a script of its own, or by its button, to that
+// partner and to nobody else, ourselves included; the token stands in no address. TM-092.
+func TestPartnerThatWantsAForm(t *testing.T) {
+	text := strings.Replace(testApp(`idv vu {
+		url https://vu.example/start?lang=en
+		org_id contoso
+		method post
+		token_parameter jwt
+	}
+	idv other {
+		url https://other.example/
+		org_id contoso
+	}`), "face_check photo 80", "face_check photo 80\n idv vu other", 1)
+	_, ctx := loadApp(t, text)
+	g := loadGate(t, ctx, "verified_id")
+	b := newBrowser(t, g)
+	start, _ := b.open(basePath + "/start")
+	w := b.post(basePath+"/idv", url.Values{"token": {tokenIn(t, start.Body.String())}, "credential": {"employee"}, "partner": {"vu"}})
+	form := formAway.FindStringSubmatch(w.Body.String())
+	if w.Code != http.StatusOK || form == nil || form[1] != "https://vu.example/start?lang=en" || form[2] != "jwt" {
+		t.Fatalf("status %d, form %q", w.Code, form)
+	}
+	if csp := w.Header().Get("Content-Security-Policy"); !strings.HasSuffix(csp, "; form-action https://vu.example") || strings.Contains(csp, "unsafe-inline") {
+		t.Errorf("Content-Security-Policy: %s", csp)
+	}
+	if w.Header().Get("Referrer-Policy") != "no-referrer" || w.Header().Get("Cache-Control") != "no-store" || strings.Contains(w.Body.String(), "http-equiv") {
+		t.Errorf("headers %v", w.Header())
+	}
+	keySet, _ := b.send("GET", basePath+"/jwks.json", nil, nil)
+	keys, err := idvredirect.ParseJWKS(keySet.Body.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims, err := idvredirect.Verify(t.Context(), form[3], idvredirect.VerifyConfig{
+		Keys: keys, OrgIDs: []string{"contoso"}, Audience: "https://vu.example", Issuer: testOrigin,
+		RedirectURLs: []string{testOrigin + basePath + "/return"},
+		OneTime:      idvredirect.NewMemoryOneTimeStore(10, clockNow), Now: clockNow,
+	})
+	if j, ok := g.site.openJourney(requestWith(b), testNow); err != nil || !ok || claims.RequestID != j.RequestID {
+		t.Errorf("the partner reads %+v (%v), the journey is %+v", claims, err, j)
 	}
 }

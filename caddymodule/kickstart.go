@@ -55,7 +55,7 @@ func (v *visitRequest) idv() {
 	}
 	j := journey{Visit: token, Partner: name, Credential: credential, RequestID: randomText(16), Started: v.now.UTC()}
 	j.Visit.Reason, j.Visit.Browser = "", ""
-	location, err := v.kickstart(j)
+	to, err := v.kickstart(j)
 	if err == nil {
 		err = v.journey.Set(v.w.Header(), v.sealJSON(v.app.keys.journeys, j), journeyLifetime)
 	}
@@ -68,25 +68,36 @@ func (v *visitRequest) idv() {
 	v.app.metrics.kickstarts.WithLabelValues("sent").Inc()
 	v.event(eventIDVStarted, map[string]any{"partner": name, "credential": credential, "kickstart_id": j.RequestID})
 	// By a page instead of a redirect, for the same reason as in enter: partners redirect further.
-	v.app.pages.Onward(v.w, page.Onward{Meta: v.meta(), To: location, Partner: v.app.partners[name].displayName})
+	to.Meta, to.Partner = v.meta(), v.app.partners[name].displayName
+	v.app.pages.Onward(v.w, to)
 }
 
-func (v *visitRequest) kickstart(j journey) (string, error) {
+// kickstart signs a link, or what a form carries where the partner wants one.
+func (v *visitRequest) kickstart(j journey) (page.Onward, error) {
 	ctx, cancel := context.WithTimeout(v.r.Context(), requestTimeout)
 	defer cancel()
 	keys, err := v.app.keys.kickstart.at(ctx, v.now)
 	if err != nil {
-		return "", err
+		return page.Onward{}, err
 	}
 	select {
 	case signingSlots <- struct{}{}:
 		defer func() { <-signingSlots }()
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return page.Onward{}, ctx.Err()
 	}
 	to := v.app.partners[j.Partner].Partner
 	to.Issuer = v.origin.url
-	return to.Kickstart(keys.Signing(v.now), j.RequestID, v.origin.url+basePath+"/return", v.now, rand.Reader)
+	token, err := to.KickstartToken(keys.Signing(v.now), j.RequestID, v.origin.url+basePath+"/return", v.now, rand.Reader)
+	if err != nil {
+		return page.Onward{}, err
+	}
+	if v.app.partners[j.Partner].post {
+		action, field := to.URL.Form()
+		return page.Onward{To: action, Field: field, Value: token}, nil
+	}
+	location, err := to.URL.With(token)
+	return page.Onward{To: location}, err
 }
 
 // returned is where a partner sends the visitor back. It proves nothing, changes nothing and asks nobody: it shows the

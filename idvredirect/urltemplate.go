@@ -5,6 +5,7 @@ package idvredirect
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +21,8 @@ const (
 // use; get one from [ParseURLTemplate].
 type URLTemplate struct {
 	before, after string // around the token, byte for byte what the operator wrote
+	action        string // the same without the token and its parameter
+	parameter     string // that parameter
 	origin        string
 	insecure      bool
 }
@@ -68,6 +71,9 @@ func (t *URLTemplate) With(token string) (string, error) {
 // place in a Content-Security-Policy form-action, and the default audience of its tokens.
 func (t *URLTemplate) Origin() string { return t.origin }
 
+// Form returns the start URL without the token, and the name of the field that carries it when the visitor is sent there by a form.
+func (t *URLTemplate) Form() (action, field string) { return t.action, t.parameter }
+
 // String returns the URL with {token} in the place of the token.
 func (t *URLTemplate) String() string { return t.before + placeholder + t.after }
 
@@ -99,9 +105,10 @@ func (t *URLTemplate) parse(raw, parameter string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrURLTemplate, err)
 	}
-	if err := checkQuery(query, parameter); err != nil {
+	if parameter, err = checkQuery(query, parameter); err != nil {
 		return err
 	}
+	t.parameter, t.action = parameter, base+withoutPlaceholder(query)+fragment
 	t.origin = origin
 	t.before, t.after, _ = strings.Cut(base+"?"+query+fragment, placeholder)
 	return nil
@@ -116,13 +123,13 @@ func appendParameter(query string, hasQuery bool, parameter string) string {
 }
 
 // checkQuery makes sure that the partner finds exactly one token, also one who takes ; for a separator.
-func checkQuery(query, parameter string) error {
-	name, err := placeholderName(query)
+func checkQuery(query, parameter string) (name string, err error) {
+	name, err = placeholderName(query)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if parameter != "" && parameter != name {
-		return fmt.Errorf("%w: {token} stands in it under another name than the token parameter; remove one of the two", ErrURLTemplate)
+		return "", fmt.Errorf("%w: {token} stands in it under another name than the token parameter; remove one of the two", ErrURLTemplate)
 	}
 	uses := 0
 	for _, pair := range strings.FieldsFunc(query, func(r rune) bool { return r == '&' || r == ';' }) {
@@ -132,9 +139,20 @@ func checkQuery(query, parameter string) error {
 		}
 	}
 	if uses != 1 {
-		return fmt.Errorf("%w: the parameter for the token stands in the query already; remove that one or name another parameter", ErrURLTemplate)
+		return "", fmt.Errorf("%w: the parameter for the token stands in the query already; remove that one or name another parameter", ErrURLTemplate)
 	}
-	return nil
+	return name, nil
+}
+
+// withoutPlaceholder is the query, with its question mark, without the token's parameter; empty when that was all.
+func withoutPlaceholder(query string) string {
+	rest := slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool {
+		return pair == "" || strings.HasSuffix(pair, "="+placeholder)
+	})
+	if len(rest) == 0 {
+		return ""
+	}
+	return "?" + strings.Join(rest, "&")
 }
 
 // placeholderName returns the name of the parameter whose value is the placeholder.

@@ -59,6 +59,25 @@ func TestURLTemplate(t *testing.T) {
 }
 
 // TM-094: the token goes to one https host of the configuration and nowhere else. Each error says what to change.
+// A partner that takes a form gets the token in its body, and nothing of it stays in the address.
+func TestFormOfURLTemplate(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ url, parameter, action, field string }{
+		{"https://idv.example/contoso/?token={token}", "", "https://idv.example/contoso/", "token"},
+		{"https://idv.example/contoso/?lang=en&jwt={token}&x=1#top", "", "https://idv.example/contoso/?lang=en&x=1#top", "jwt"},
+		{"https://idv.example/start", "", "https://idv.example/start", "token"},
+		{"https://idv.example/start?lang=en", "id_hint", "https://idv.example/start?lang=en", "id_hint"},
+	} {
+		template, err := idvredirect.ParseURLTemplate(test.url, test.parameter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if action, field := template.Form(); action != test.action || field != test.field {
+			t.Errorf("%s: action %q, field %q, want %q, %q", test.url, action, field, test.action, test.field)
+		}
+	}
+}
+
 func TestRefusedURLTemplate(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -10,8 +10,9 @@ import (
 
 // setHeaders writes what every page says to the browser besides its content (TM-101, TM-104). Nothing inline runs and nothing
 // foreign loads; forms lead to us and to the partners the page names.
-func (r *Renderer) setHeaders(h http.Header, m *Meta) {
-	h.Set("Content-Security-Policy", r.policy(m.FormActions))
+func (r *Renderer) setHeaders(h http.Header, v *view) {
+	m := &v.meta
+	h.Set("Content-Security-Policy", r.policy(m.FormActions, v.ownForms()))
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
@@ -28,10 +29,13 @@ func (r *Renderer) setHeaders(h http.Header, m *Meta) {
 
 // policy is the Content-Security-Policy. require-trusted-types-for takes the ways to turn text into script away from our own
 // script, too, and 'self' suffices because nothing of a request or a claim reaches the page as markup.
-func (r *Renderer) policy(formActions []string) string {
+func (r *Renderer) policy(formActions []string, own bool) string {
 	var b strings.Builder
 	b.WriteString("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-		"base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; form-action 'self'")
+		"base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; form-action")
+	if own {
+		b.WriteString(" 'self'")
+	}
 	for _, s := range formActions {
 		source, ok := origin(s)
 		if !ok {

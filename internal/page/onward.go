@@ -29,7 +29,18 @@ func (r *Renderer) onwardView(p Onward) view {
 		page.Steps = r.at(2, detourSteps, "step_partner")
 		page.Title, page.Text = fmt.Sprintf(r.texts["onward_title"], p.Partner), r.texts["onward_text"]
 	}
+	if p.Field == "" {
+		return view{onwardTemplate, http.StatusOK, p.Meta, page}
+	}
+	// Not to us either: the value is for the partner's eyes only.
+	p.FormActions = slices.DeleteFunc(slices.Clone(p.FormActions), func(s string) bool { return !atOrigin(p.To, []string{s}) })
 	return view{onwardTemplate, http.StatusOK, p.Meta, page}
+}
+
+// ownForms says whether the page may send forms to this site.
+func (v *view) ownForms() bool {
+	p, ok := v.page.(onwardPage)
+	return !ok || p.Field == "" || len(v.meta.FormActions) == 0
 }
 
 // Done writes that the window has done its work: 200.

@@ -116,7 +116,7 @@ func (r *Renderer) write(w http.ResponseWriter, v view) {
 	defer buffers.Put(body)
 	body.Reset()
 
-	r.setHeaders(w.Header(), &v.meta)
+	r.setHeaders(w.Header(), &v)
 	if err := r.execute(body, v); err != nil {
 		// Not the error itself: it may quote a value of the view.
 		r.logger.Error("rendering page", "page", v.template)

@@ -44,6 +44,7 @@ func (r *Renderer) samples() []view {
 	return append(views,
 		r.onwardView(Onward{Meta: meta}),
 		r.onwardView(Onward{Meta: meta, To: "https://idv.example/start?token=sample", Partner: "one"}),
+		r.onwardView(Onward{Meta: meta, To: "https://idv.example/start", Partner: "one", Field: "token", Value: "sample"}),
 		r.doneView(Done{Meta: meta}),
 		r.logoutView(Logout{Meta: meta}),
 		r.signedOutView(SignedOut{Meta: meta}),

@@ -163,6 +163,9 @@ type Onward struct {
 	To string
 	// Name of the partner it goes to, as shown. Empty: it goes to the site itself, and the page says that all went well.
 	Partner string
+	// Field and its value, if the partner wants a form. The page then sends it by itself where scripts run, else by its button, and
+	// may send forms nowhere else (TM-092). Empty: a link.
+	Field, Value string
 }
 
 // Done is the last page of a visit in a window that an app has opened. Its script tells the app and closes the window; without it

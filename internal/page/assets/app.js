@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // What the pages do better with a script: listen instead of reloading, count down, press "Continue", write times in the
-// visitor's own way. It makes no markup; all it says is in the page already.
+// visitor's own way. It makes no markup.
 "use strict";
 (() => {
 	const busy = (form, is) => {
 		form.dataset.sent = is ? "yes" : "";
 		form.querySelector("button").setAttribute("aria-busy", is);
 	};
-	// Sending a form twice would start twice. Coming back to the page, the visitor may send it again.
+	// Sending a form twice would start twice. Whoever comes back may send it again.
 	document.addEventListener("submit", (event) => {
 		if (event.target.dataset.sent) event.preventDefault();
 		else busy(event.target, true);
@@ -17,6 +17,7 @@
 		if (event.persisted) for (const form of document.forms) busy(form, false);
 	});
 
+	document.querySelector("[data-send]")?.requestSubmit();
 	for (const time of document.querySelectorAll("time")) {
 		const options = { dateStyle: "medium", timeStyle: "short" };
 		time.textContent = new Date(time.dateTime).toLocaleString(document.documentElement.lang, options);

@@ -45,6 +45,8 @@ type plan struct {
 	gate, app string
 	// credential are more options of the credential employee, one a line; idv are more of the partner that issues it.
 	credential, idv string
+	// partner starts the partner and returns its origin. Default: the emulator's.
+	partner func(*world) string
 	// global are more options of Caddy itself; sites are site blocks that stand in place of the usual one. For a gate that
 	// something else stands before; APP is the address of the app.
 	global, sites string
@@ -60,7 +62,10 @@ func newWorld(t *testing.T, p plan) *world {
 		t: t, home: t.TempDir(), app: startApp(t), origin: fmt.Sprintf("https://localhost:%d", freePort(t)),
 	}
 	w.startMicrosoft(p)
-	idv := w.startPartner()
+	if p.partner == nil {
+		p.partner = (*world).startPartner
+	}
+	idv := p.partner(w)
 	for i, persona := range p.personas {
 		p.app += "\n" + w.startPersona(persona, i%2 == 1)
 	}

@@ -80,6 +80,9 @@ type Claims struct {
 // Verify checks a kickstart token the way a careful partner should, and uses it up: of two calls with the same token one
 // succeeds. It fetches nothing and believes nothing in the token before the signature holds.
 //
+// docs/for-partners.md is the contract with partners, of which this is the check; a partner in another language is in
+// examples/partner-node.
+//
 // Errors are of three kinds. [ErrVerifyConfig]: a mistake in cfg. [ErrOneTimeStore]: the store did not answer, the token is
 // refused all the same. [ErrToken]: the token is refused, for the reason given by the errors listed there.
 func Verify(ctx context.Context, token string, cfg VerifyConfig) (Claims, error) {

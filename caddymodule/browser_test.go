@@ -78,7 +78,7 @@ func (s *service) create(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	request.Vector = r.Header.Get("Ms-Cv")
+	request.Vector = r.Header.Get("ms-cv")
 	s.mu.Lock()
 	s.requests = append(s.requests, request)
 	id := fmt.Sprintf("request-%d", len(s.requests))

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,6 +60,8 @@ type IDV struct {
 const (
 	defaultKickstartLifetime = 5 * time.Minute
 	maxKickstartLifetime     = 15 * time.Minute
+
+	methodPost = "post"
 )
 
 // partner is an IDV with defaults applied and checked.
@@ -155,13 +158,13 @@ func (cfg *IDV) build(name string, options ...idvredirect.URLOption) (*partner, 
 	default:
 		return nil, optionError("claims", cfg.Claims, "must be hardened or minimal")
 	}
-	if cfg.Method != "" && cfg.Method != "get" && cfg.Method != "post" {
+	if !slices.Contains([]string{"", "get", methodPost}, cfg.Method) {
 		return nil, optionError("method", cfg.Method, "must be get or post")
 	}
 	if claims == idvredirect.Minimal && cfg.Audience != "" {
 		return nil, errors.New("claims minimal carries no audience; remove audience, or write claims hardened")
 	}
-	out := &partner{displayName: cfg.DisplayName, note: cfg.Note, origin: template.Origin(), post: cfg.Method == "post"}
+	out := &partner{displayName: cfg.DisplayName, note: cfg.Note, origin: template.Origin(), post: cfg.Method == methodPost}
 	if out.displayName == "" {
 		out.displayName = cmp.Or(preset.DisplayName, name)
 	}

@@ -108,7 +108,7 @@ func TestForgedAddressStartsNothing(t *testing.T) {
 	if got := stranger.one(t, page("X-Forwarded-For: 10.0.0.7", "X-Real-Ip: 10.0.0.7", "Forwarded: for=10.0.0.7", "Client-Ip: 10.0.0.7")); got.status != 403 {
 		t.Errorf("the start page believes a stranger: %d", got.status)
 	}
-	x := attack(t, "", trusting+site)
+	x := attack(t, "forward_auth", trusting+site)
 	for address, want := range map[string]string{
 		"10.0.0.7": "no_session", "192.0.2.7": "outside_network", "2001:db8::1": "outside_network",
 		"office": "outside_network", "::ffff:10.0.0.7": "no_session",
@@ -154,8 +154,17 @@ func TestGateNextDoorDoesNotLendItsNetworks(t *testing.T) {
 func TestWrongNetworkDoesNotLoad(t *testing.T) {
 	_, ctx := loadApp(t, testApp(""))
 	for _, networks := range [][]string{
-		{""}, {"10.0.0.0/33"}, {"10.0.0"}, {"private_ranges"}, {"::ffff:10.0.0.0/104"}, {"::ffff:10.0.0.1"}, {"fe80::1%eth0"},
-		{"{env.OFFICE}"}, {"10.0.0.0/8", "10.0.0.0/8"}, {"!10.0.0.0/8"}, {"10.0.0.1-10.0.0.9"},
+		{""},
+		{"10.0.0.0/33"},
+		{"10.0.0"},
+		{"private_ranges"},
+		{"::ffff:10.0.0.0/104"},
+		{"::ffff:10.0.0.1"},
+		{"fe80::1%eth0"},
+		{"{env.OFFICE}"},
+		{"10.0.0.0/8", "10.0.0.0/8"},
+		{"!10.0.0.0/8"},
+		{"10.0.0.1-10.0.0.9"},
 	} {
 		g := &Gate{StartFrom: networks}
 		if err := g.Provision(ctx); err == nil || !strings.Contains(err.Error(), "start_from") {

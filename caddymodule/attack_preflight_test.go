@@ -31,10 +31,10 @@ func preflight(more ...string) []string {
 // real one, or with half of what makes one. Only the real thing passes, and only where the operator wants it. TM-110.
 func TestNearlyPreflight(t *testing.T) {
 	x := attack(t, "", preflightSite)
-	real := wireLines(preflight()...)
-	swap := func(old, replacement string) string { return strings.Replace(real, old, replacement, 1) }
+	genuine := wireLines(preflight()...)
+	swap := func(old, replacement string) string { return strings.Replace(genuine, old, replacement, 1) }
 	for name, bytes := range map[string]string{
-		"the real thing": real,
+		"the real thing": genuine,
 		"no length":      wireLines(preflight("Content-Length: 0")...),
 		"null origin":    swap("https://partner.example", "null"),
 		"with an accept": wireLines(preflight("Accept: */*", "Sec-Fetch-Mode: cors")...),

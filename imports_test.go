@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"verifier":             {},
 	"idvredirect":          {},
 	"internal/claimheader": {},
+	"internal/contract":    {},
 	"internal/entra":       {},
 	"internal/page":        {},
 	"internal/returnpath":  {},

@@ -49,6 +49,7 @@ func (l *laterChecks) run() error {
 //		type               <type>
 //		issuer             <did>...
 //		request_file       <json file>
+//		manifest           <file>
 //		face_check         [<photo claim>] [<threshold>] | off
 //		linked_domain      <host>...
 //		constraint         <claim> is|contains|starts_with <value>...
@@ -94,6 +95,7 @@ func (a *App) readCredential(d *caddyfile.Dispenser, later *laterChecks) error {
 		"type":                        oneArg(&c.Type, checkType),
 		"issuer":                      args(&c.Issuers, checkDID("issuer")),
 		"request_file":                oneReference(&c.RequestFile),
+		"manifest":                    oneReference(&c.Manifest, checkManifestName),
 		"face_check":                  {read: c.readFaceCheck},
 		"linked_domain":               args(&c.LinkedDomains, checkLinkedDomain),
 		"constraint":                  {repeats: true, read: c.readConstraint},
@@ -120,7 +122,7 @@ func (a *App) readCredential(d *caddyfile.Dispenser, later *laterChecks) error {
 
 // withoutFiles is the credential as far as it can be judged before its files are read, which happens at load.
 func (c *Credential) withoutFiles() *Credential {
-	if c.RequestFile == "" {
+	if c.RequestFile == "" && c.Manifest == "" {
 		return c
 	}
 	judged := *c

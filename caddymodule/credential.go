@@ -18,17 +18,22 @@ import (
 // Credential describes one Verified ID that gates may ask for.
 type Credential struct {
 	// Credential type as in the issuer's contract, for example VerifiedEmployee. Compared whole and case-sensitively.
-	// Required, unless the request file has it or every partner in IDV has a preset with the same published type, which is the default then.
+	// Required, unless the request file or the manifest has it, or every partner in IDV has a preset with the same published type, which is the default then.
 	Type string `json:"type,omitempty"`
 
 	// DIDs of the issuers whose credentials are accepted, compared byte for byte. Required, unless the request file
-	// has them: the service takes an empty list for "any issuer in the world", so an empty list is refused.
+	// or the manifest has them: the service takes an empty list for "any issuer in the world", so an empty list is refused.
 	Issuers []string `json:"issuers,omitempty"`
 
 	// File with the body of a presentation request, as the Entra admin center lets one download it: type, accepted issuers, purpose,
 	// constraints and checks are taken from it, its callback is replaced by ours. What both it and the config say must be the
 	// same. Read when the config is loaded; placeholders are supported. Default: none.
 	RequestFile string `json:"request_file,omitempty"`
+
+	// File with the manifest of the issuer's contract, as `caddy verified-id manifest` saves it: type and issuer are taken from it. Its
+	// signature is verified when it is saved, not when it is read: a load calls nobody. Read when the config is loaded;
+	// placeholders are supported. Default: none.
+	Manifest string `json:"manifest,omitempty"`
 
 	// Face Check, on unless switched off in writing. Default: the claim photo with threshold 70.
 	FaceCheck *FaceCheck `json:"face_check,omitempty"`
@@ -116,6 +121,9 @@ func (a *App) provisionCredentials() error {
 	a.credentials = make(map[string]*credential, len(a.Credentials))
 	for name, c := range a.Credentials {
 		complete, err := a.withRequestFile(c)
+		if err == nil {
+			complete, err = withManifest(complete)
+		}
 		if err != nil {
 			return fmt.Errorf("credential %s: %w", name, err)
 		}

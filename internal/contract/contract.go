@@ -56,6 +56,11 @@ type token struct {
 	signature        []byte
 }
 
+// Token returns the manifest's signed text, which [Parse] reads again.
+func (c *Contract) Token() string {
+	return c.token.signed + "." + base64.RawURLEncoding.EncodeToString(c.token.signature)
+}
+
 // Parse reads a manifest, {"token": "<JWT>"} or the JWT alone, and checks everything but its signature, for which see
 // [Fetcher.Verify]. Errors wrap [ErrManifest].
 func Parse(content []byte) (*Contract, error) {

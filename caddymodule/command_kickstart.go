@@ -29,7 +29,7 @@ error output what the token says. It can be used for two minutes, and its Reques
 it opens the start page and nothing else.
 
 Caddy's storage is read, so run this as the user that Caddy runs as.`,
-		Example: "  sudo -u caddy caddy verified-id kickstart au10tix --config /etc/caddy/Caddyfile",
+		Example: "  sudo --user=caddy caddy verified-id kickstart au10tix --config /etc/caddy/Caddyfile",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cmd.SilenceUsage = true

@@ -68,8 +68,13 @@ func printManifest(ctx context.Context, out io.Writer, from string, fetcher *con
 		signed = "NOT VERIFIED: " + strings.ReplaceAll(err.Error(), "\n", ": ")
 	}
 	for _, line := range [][2]string{
-		{"name", said.Name}, {"issued by", said.IssuedBy}, {"type", said.Type}, {"issuer", said.Issuer},
-		{"claims", strings.Join(said.Claims, " ")}, {"signature", signed}, {"digest", said.Digest},
+		{"name", said.Name},
+		{"issued by", said.IssuedBy},
+		{"type", said.Type},
+		{"issuer", said.Issuer},
+		{"claims", strings.Join(said.Claims, " ")},
+		{"signature", signed},
+		{"digest", said.Digest},
 	} {
 		fmt.Fprintf(out, "%-10s %s\n", line[0], line[1])
 	}

@@ -9,7 +9,6 @@ import (
 	"crypto/elliptic"
 	"encoding/base64"
 	"errors"
-	"math/big"
 	"net/url"
 	"slices"
 	"strings"
@@ -117,8 +116,8 @@ func (m *method) key() (jwt.SigningMethod, any, error) {
 	y, errY := base64.RawURLEncoding.DecodeString(m.JWK.Y)
 	switch m.JWK.Curve {
 	case "P-256":
-		key := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(x), Y: new(big.Int).SetBytes(y)}
-		if _, err := key.ECDH(); errX != nil || errY != nil || err != nil {
+		key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, x, y))
+		if errX != nil || errY != nil || len(x) != len(y) || err != nil {
 			return nil, nil, refused("the key %s of its issuer is no point of the curve", shorten(m.ID))
 		}
 		return jwt.SigningMethodES256, key, nil

@@ -329,25 +329,6 @@ func tryAdapt(text string) ([]byte, error) {
 	return config, err
 }
 
-// TestREADMENamesEveryOption keeps the tables of README.md complete.
-func TestREADMENamesEveryOption(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, o := range knownOptions(t) {
-		inCode := regexp.MustCompile("`[^`\n]*\\b" + regexp.QuoteMeta(o.option) + "\\b[^`\n]*`")
-		if !inCode.Match(readme) {
-			t.Errorf("README.md does not name the option %q", o)
-		}
-	}
-	for _, directive := range []string{"verified_id_strip"} {
-		if !bytes.Contains(readme, []byte(directive)) {
-			t.Errorf("README.md does not name the directive %s", directive)
-		}
-	}
-}
-
 // TestReferenceExplainsEveryOption keeps docs/caddyfile.md complete: each option has its row in the table of its block, and
 // each row is an option.
 func TestReferenceExplainsEveryOption(t *testing.T) {

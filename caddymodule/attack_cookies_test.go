@@ -228,7 +228,7 @@ func TestLateRefusalDoesNotClearANewSession(t *testing.T) {
 // the app's. Whoever never opened /admin was shown out while at work, and a dead cookie stayed for ever. The app behind both
 // still sets none. TM-011, TM-034.
 func TestOuterGateDropsTheCookiesOfTheInnerOne(t *testing.T) {
-	x := attack(t, "", trusting+`http://payroll.contoso.example {
+	x := attack(t, "forward_auth", trusting+`http://payroll.contoso.example {
 	route {
 		verified_id /admin/* employee {
 			max_age 40m

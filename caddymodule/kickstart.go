@@ -76,7 +76,7 @@ func (v *visitRequest) idv() {
 func (v *visitRequest) kickstart(j journey) (page.Onward, error) {
 	ctx, cancel := context.WithTimeout(v.r.Context(), requestTimeout)
 	defer cancel()
-	keys, err := v.app.keys.kickstart.at(ctx, v.now)
+	keys, err := v.app.keys.kickstart.at(context.WithoutCancel(ctx), v.now)
 	if err != nil {
 		return page.Onward{}, err
 	}
@@ -133,7 +133,7 @@ func (v *visitRequest) jwks() {
 		if !keys.used {
 			continue
 		}
-		set, err := keys.at(v.r.Context(), v.now)
+		set, err := keys.at(context.WithoutCancel(v.r.Context()), v.now)
 		if err != nil {
 			v.log(zapcore.ErrorLevel, "reading the signing keys", zap.Error(err))
 			v.problemAfter(page.ProblemInternal, 10*time.Second)

@@ -42,7 +42,8 @@ type signingKeys struct {
 }
 
 // at returns the key set for now. The first call of an installation makes a key, which takes up to a second for RSA. While
-// the storage does not answer, what is known goes on serving.
+// the storage does not answer, what is known goes on serving. Whoever asks first asks for all: on behalf of a visitor, ctx is one
+// that outlives them, or hanging up would be taken for a storage that fails.
 func (k *signingKeys) at(ctx context.Context, now time.Time) (*idvredirect.KeySet, error) {
 	if k.configured != nil {
 		return k.configured, nil
@@ -52,8 +53,7 @@ func (k *signingKeys) at(ctx context.Context, now time.Time) (*idvredirect.KeySe
 	if now.Before(k.askAt) {
 		return k.known.Load(), k.failed
 	}
-	// Whoever asks first asks for all: a visitor who hangs up must not be taken for a storage that fails.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storageTimeout)
+	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
 	defer cancel()
 	set, err := k.load(ctx, now)
 	switch {
@@ -73,7 +73,7 @@ func (k *signingKeys) current(ctx context.Context, now time.Time) (*idvredirect.
 	if set := k.known.Load(); set != nil {
 		return set, nil
 	}
-	return k.at(ctx, now)
+	return k.at(context.WithoutCancel(ctx), now)
 }
 
 // follow reads the stored set again and again, and rotates it where that is due, until ctx ends.

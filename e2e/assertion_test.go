@@ -248,7 +248,17 @@ func (w *world) assertionSeen() string {
 // assertionKeys is the key in Caddy's storage that signs assertions.
 func (w *world) assertionKeys() *ecdsa.PrivateKey {
 	w.t.Helper()
-	content, err := os.ReadFile(filepath.Join(w.home, "data", "caddy", "verified_id", "assertion.json"))
+	key, err := jwt.ParseECPrivateKeyFromPEM(w.storedKey("assertion.json"))
+	if err != nil {
+		w.t.Fatalf("reading the key: %v", err)
+	}
+	return key
+}
+
+// storedKey is the only key in a file of Caddy's storage, as PEM.
+func (w *world) storedKey(file string) []byte {
+	w.t.Helper()
+	content, err := os.ReadFile(filepath.Join(w.home, "data", "caddy", "verified_id", file))
 	if err != nil {
 		w.t.Fatalf("reading the key: %v", err)
 	}
@@ -260,9 +270,5 @@ func (w *world) assertionKeys() *ecdsa.PrivateKey {
 	if err := json.Unmarshal(content, &stored); err != nil || len(stored.Keys) != 1 {
 		w.t.Fatalf("%d keys are stored (%v), want one", len(stored.Keys), err)
 	}
-	key, err := jwt.ParseECPrivateKeyFromPEM([]byte(stored.Keys[0].PEM))
-	if err != nil {
-		w.t.Fatalf("reading the key: %v", err)
-	}
-	return key
+	return []byte(stored.Keys[0].PEM)
 }

@@ -9,7 +9,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net"
@@ -18,7 +17,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -189,19 +187,7 @@ func (w *world) expectStrictPartner(partner string) {
 // kickstartKey is the key in Caddy's storage that signs links, and its name in the key set.
 func (w *world) kickstartKey() (*rsa.PrivateKey, string) {
 	w.t.Helper()
-	content, err := os.ReadFile(filepath.Join(w.home, "data", "caddy", "verified_id", "kickstart.json"))
-	if err != nil {
-		w.t.Fatalf("reading the key: %v", err)
-	}
-	var stored struct {
-		Keys []struct {
-			PEM string `json:"pem"`
-		} `json:"keys"`
-	}
-	if err := json.Unmarshal(content, &stored); err != nil || len(stored.Keys) != 1 {
-		w.t.Fatalf("%d keys are stored (%v), want one", len(stored.Keys), err)
-	}
-	key, err := jwt.ParseRSAPrivateKeyFromPEM([]byte(stored.Keys[0].PEM))
+	key, err := jwt.ParseRSAPrivateKeyFromPEM(w.storedKey("kickstart.json"))
 	if err != nil {
 		w.t.Fatalf("reading the key: %v", err)
 	}

@@ -70,7 +70,7 @@ func planCheck(config []byte, set []string, port uint) (*checkPlan, error) {
 		return nil, err
 	}
 	p := &checkPlan{folder: folder}
-	reduced, err := reduceConfig(caddy.RemoveMetaFields(config), folder, set)
+	reduced, err := reduceConfig(config, folder, set)
 	if err == nil {
 		err = p.provision(reduced, port)
 	}

@@ -3,18 +3,17 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 )
 
 // checkCommand is `caddy verified-id check`: what the gates of a config would decide about one request.
 func checkCommand() *cobra.Command {
 	var q checkQuestion
-	var config, adapter, expect string
+	var config configFlags
+	var expect string
 	cmd := &cobra.Command{
 		Use:   "check --site <url> [--path <path>] [--claims <file>] [--config <file>]",
 		Short: "Say what the gates would decide about a request, and which rule decided",
@@ -48,12 +47,9 @@ With --expect pass or --expect refuse the exit code is 1 when the outcome is the
 			default:
 				return fmt.Errorf("--expect %s: write pass or refuse", expect)
 			}
-			content, _, _, err := caddycmd.LoadConfig(config, adapter)
+			content, err := config.load()
 			if err != nil {
 				return err
-			}
-			if content == nil {
-				return errors.New("no config: there is no Caddyfile here; name one with --config")
 			}
 			passes, err := check(cmd.OutOrStdout(), content, &q)
 			if err != nil {
@@ -65,9 +61,8 @@ With --expect pass or --expect refuse the exit code is 1 when the outcome is the
 			return nil
 		},
 	}
+	config.add(cmd)
 	flags := cmd.Flags()
-	flags.StringVarP(&config, "config", "c", "", "Configuration file (default: the Caddyfile here)")
-	flags.StringVarP(&adapter, "adapter", "a", "", "Name of config adapter")
 	flags.StringVar(&q.site, "site", "", "Address of the site, such as https://payroll.contoso.com")
 	flags.StringVar(&q.path, "path", "/", "Path, and query, of the request")
 	flags.StringVar(&q.method, "method", "GET", "Method of the request")

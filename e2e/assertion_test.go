@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -198,20 +197,7 @@ func startAssertionApp(t *testing.T, w *world, name, address string, command ...
 			t.Logf("%s said:\n%s", name, output)
 		}
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-		if err == nil {
-			conn.Close()
-			return
-		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
-			t.Fatalf("%s does not listen: %v", name, err)
-		}
-	}
+	waitFor(t, address)
 }
 
 // get fetches a page without a browser.

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
@@ -188,16 +189,38 @@ func (v *visitor) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	step(v, what, chromedp.Steps(actions...))
 }
 
-// step runs one action within the patience of a step.
+// step runs one action within the patience of a step. One that meets a page just as the next takes its place is taken
+// again: the browser has then done nothing, and a person would look again, too.
 func step[T any](v *visitor, what string, action chromedp.Action[T]) T {
 	v.t.Helper()
 	ctx, cancel := context.WithTimeoutCause(v.ctx, patience, errors.New("the page never came to it"))
 	defer cancel()
-	result, err := chromedp.Run(ctx, action)
-	if err != nil {
-		v.t.Fatalf("%s: %v (%v)", what, err, context.Cause(ctx))
+	for {
+		result, err := chromedp.Run(ctx, action)
+		if err != nil && pageReplaced(err) && ctx.Err() == nil {
+			continue
+		}
+		if err != nil {
+			v.t.Fatalf("%s: %v (%v)", what, err, context.Cause(ctx))
+		}
+		return result
 	}
-	return result
+}
+
+// pageReplaced tells whether the browser no longer knows the element or the page that an action had in hand. The
+// protocol has one code for all of its own errors, so its words decide.
+func pageReplaced(err error) bool {
+	var refused *cdproto.Error
+	if !errors.As(err, &refused) || refused.Code != -32000 {
+		return false
+	}
+	for _, words := range []string{"node with given id", "Node with given id", "find context with specified id", "context was destroyed",
+		"target navigated or closed"} {
+		if strings.Contains(refused.Message, words) {
+			return true
+		}
+	}
+	return false
 }
 
 // explain tells where a failed visitor stood: address, words, console, and a picture that outlives the test.

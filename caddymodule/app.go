@@ -104,6 +104,8 @@ type App struct {
 	publicOrigin origin
 	client       *verifier.Client
 	store        *sharedStore
+	storeModule  StoreModule
+	storeConfig  StoreConfig
 	kept         *keptRevocations // nil if the store keeps its own
 	keys         *keys
 	assertions   *assertionCache
@@ -144,10 +146,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Start makes this the app that the admin API speaks to, and keeps the keys of assertions current if a gate hands assertions
-// over. Gates work from the moment they are provisioned.
+// Start makes this the app that the admin API speaks to and the store follows, and keeps the keys of assertions current if a
+// gate hands assertions over. Gates work from the moment they are provisioned.
 func (a *App) Start() error {
 	running.set(a)
+	a.reconfigureStore()
 	if a.gates.asserting() && a.keys.assertion.configured == nil {
 		go a.keys.assertion.follow(a.ctx, a.now)
 	}

@@ -86,7 +86,7 @@ func TestReloadWithOtherLimitsForgetsNoLogout(t *testing.T) {
 	if err := before.store.end(t.Context(), verifier.Revocation{Kind: verifier.RevokeSession, Value: held.ID, Since: held.Created, Until: time.Now().Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	after := &App{ctx: before.ctx, now: before.now, logger: before.logger, Limits: &Limits{Pending: 9_999}}
+	after := &App{ctx: before.ctx, now: before.now, logger: before.logger, keys: before.keys, Limits: &Limits{Pending: 9_999}}
 	if err := after.provisionStore(); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"context"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -186,6 +187,16 @@ func (k *keys) subjectOf(holder string) string {
 	mac := hmac.New(sha256.New, k.subject)
 	mac.Write([]byte(holder))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// storeNames is the key that a shared store makes its names with. They must be found again after the sealing keys have
+// changed, so it comes from the key that never does.
+func (k *keys) storeNames() []byte {
+	key, err := hkdf.Key(sha256.New, k.subject, nil, "caddy-verified-id v1\x00store names", sha256.Size)
+	if err != nil {
+		panic("caddymodule: internal error: " + err.Error()) // only for impossible sizes
+	}
+	return key
 }
 
 // randomBytes cannot fail: crypto/rand stops the process where the system has no randomness.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
 
@@ -23,19 +25,41 @@ func init() {
 // StoreModule is what a guest module in the namespace http.verified_id.stores provides. The store is shared by all
 // configs with the same key and outlives reloads; it is closed when the last of them ends.
 type StoreModule interface {
-	// StoreKey names the store's settings: configs with the same key share one store.
-	StoreKey() string
+	// StoreKey names what makes a store another one: its kind, its settings and, if it makes names of it, the name key.
+	// Configs with the same key share one store. It holds no secret that can be read out of it.
+	StoreKey(cfg StoreConfig) string
 
 	// OpenStore makes the store. It must not need the network to answer: an unreachable store is an error of the
-	// calls that need it, not of the load. A store with a method Resize(maxPending, maxPendingPerClient int) is told of
-	// limits that a reload has changed.
-	OpenStore(limits StoreLimits) (verifier.Store, error)
+	// calls that need it, not of the load.
+	OpenStore(cfg StoreConfig) (verifier.Store, error)
+
+	// Reconfigure hands a store that another config has opened what this one says, once it runs: limits, sealer, logger.
+	Reconfigure(store verifier.Store, cfg StoreConfig)
 }
 
-// StoreLimits are the caps that a store must keep.
-type StoreLimits struct {
-	// Transactions waiting for a wallet, in all and for one client.
+// StoreConfig is what the app tells its store.
+type StoreConfig struct {
+	// Pending and PendingPerClient cap the transactions waiting for a wallet, in all and for one client.
 	Pending, PendingPerClient int
+
+	// Sealer seals what a shared store keeps outside this process, and opens it on every node with the same sealing keys.
+	// It is safe for concurrent use.
+	Sealer StoreSealer
+
+	// NameKey is 32 secret bytes for making names out of ids. It is the same on all nodes and never changes.
+	NameKey []byte
+
+	// GroupReadableKeys permits key files that their group may read; see [ReadKeyFile].
+	GroupReadableKeys bool
+
+	// Logger is for what an operator should look at. It ends with the config.
+	Logger *slog.Logger
+}
+
+// StoreSealer seals values and opens them again, with ad as what they may be used for.
+type StoreSealer interface {
+	Seal(plain []byte, ad string) string
+	Open(sealed, ad string) ([]byte, error)
 }
 
 // MemoryStore keeps transactions in this process. A restart forgets visits that are half-way; a reload forgets nothing.
@@ -49,11 +73,18 @@ func (MemoryStore) CaddyModule() caddy.ModuleInfo {
 }
 
 // StoreKey implements StoreModule.
-func (MemoryStore) StoreKey() string { return "memory" }
+func (MemoryStore) StoreKey(StoreConfig) string { return "memory" }
 
 // OpenStore implements StoreModule.
-func (MemoryStore) OpenStore(limits StoreLimits) (verifier.Store, error) {
-	return verifier.NewMemoryStore(verifier.MemoryConfig{MaxPending: limits.Pending, MaxPendingPerClient: limits.PendingPerClient}), nil
+func (MemoryStore) OpenStore(cfg StoreConfig) (verifier.Store, error) {
+	return verifier.NewMemoryStore(verifier.MemoryConfig{MaxPending: cfg.Pending, MaxPendingPerClient: cfg.PendingPerClient}), nil
+}
+
+// Reconfigure implements StoreModule.
+func (MemoryStore) Reconfigure(store verifier.Store, cfg StoreConfig) {
+	if memory, ok := store.(*verifier.MemoryStore); ok {
+		memory.Resize(cfg.Pending, cfg.PendingPerClient)
+	}
 }
 
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax: store memory
@@ -99,9 +130,14 @@ func (a *App) provisionStore() error {
 	if !ok {
 		return fmt.Errorf("store: %T is no store", loaded)
 	}
-	key := module.StoreKey()
+	cfg := StoreConfig{
+		Pending: limits.Pending, PendingPerClient: limits.PendingPerClient,
+		Sealer: a.keys.ring.Sealer(session.PurposeStore), NameKey: a.keys.storeNames(),
+		GroupReadableKeys: a.GroupReadableKeys, Logger: a.ctx.Slogger(),
+	}
+	key := module.StoreKey(cfg)
 	shared, _, err := storePool.LoadOrNew(key, func() (caddy.Destructor, error) {
-		store, err := module.OpenStore(StoreLimits{Pending: limits.Pending, PendingPerClient: limits.PendingPerClient})
+		store, err := module.OpenStore(cfg)
 		if err != nil {
 			return nil, err
 		}
@@ -111,14 +147,14 @@ func (a *App) provisionStore() error {
 		return fmt.Errorf("store: %w", err)
 	}
 	a.store = shared.(*sharedStore) //nolint:forcetypeassert // we put it there
-	if resizable, ok := a.store.Store.(interface {
-		Resize(maxPending, maxPendingPerClient int)
-	}); ok {
-		resizable.Resize(limits.Pending, limits.PendingPerClient)
-	}
+	a.storeModule, a.storeConfig = module, cfg
 	a.release(storePool, key)
 	return nil
 }
+
+// reconfigureStore makes the store follow this config. Only a config that runs does that: one that is refused half-way must
+// leave the store to the config that goes on (TM-138).
+func (a *App) reconfigureStore() { a.storeModule.Reconfigure(a.store.Store, a.storeConfig) }
 
 func newSharedStore(store verifier.Store, now func() time.Time) *sharedStore {
 	ctx, cancel := context.WithCancel(context.Background())

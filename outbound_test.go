@@ -28,11 +28,11 @@ var connectors = map[string][]string{
 
 // connecting are the files of the production code that may use them, and what their only destinations are.
 var connecting = map[string]string{
-	"verifier/client.go":          "the Request Service, as configured",
-	"internal/contract/fetch.go":  "a contract's manifest, as configured, and the host of its issuer's did:web; public addresses only",
-	"internal/entra/config.go":    "the token endpoint of the tenant, or the machine's identity endpoint",
-	"internal/entra/source.go":    "the same",
-	"internal/entra/transport.go": "the same, with a bound on what is read",
+	"verifier/client.go":             "the Request Service, as configured",
+	"internal/contract/fetch.go":     "a contract's manifest, as configured, and the host of its issuer's did:web; public addresses only",
+	"internal/entra/config.go":       "the token endpoint of the tenant, or the machine's identity endpoint",
+	"internal/entra/source.go":       "the same",
+	"internal/patience/transport.go": "those two: it only says for how long",
 }
 
 // A server that fetches what a callback, a card or a visitor names can be sent into the operator's own network. Only the

@@ -14,21 +14,12 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
-const (
-	// maxAttempts is one call and two retries.
-	maxAttempts = 3
-
-	// retryDelay is the pause before the first retry, before jitter; each later one is three times as long.
-	retryDelay = 200 * time.Millisecond
-
-	// shortPause is the longest pause the service may ask for that a visitor is kept waiting for.
-	shortPause = 2 * time.Second
-
-	// maxAnswerBytes bounds what is read of any answer.
-	maxAnswerBytes = 1 << 20
-)
+// maxAnswerBytes bounds what is read of any answer.
+const maxAnswerBytes = 1 << 20
 
 // CreatePresentationRequest asks the service for a presentation and returns its checked answer. The correlation vector goes
 // along as MS-CV; empty or malformed, it is left out. The call takes 10 seconds at most, retries included: creating is not
@@ -49,7 +40,7 @@ func (c *Client) CreatePresentationRequest(ctx context.Context, request Presenta
 	if err != nil {
 		return CreatedRequest{}, fmt.Errorf("creating presentation request: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience.ServiceCall)
 	defer cancel()
 
 	call := call{client: c, body: body, correlationVector: correlationVector}
@@ -70,20 +61,20 @@ type call struct {
 }
 
 func (k *call) run(ctx context.Context) (CreatedRequest, error) {
-	delay := retryDelay
+	var delay time.Duration = patience.ServiceRetry
 	for attempt := 1; ; attempt++ {
-		if pause := k.client.backoff.remaining(k.client.now()); pause > 0 {
+		if pause := k.client.enter(ctx); pause > 0 {
 			return CreatedRequest{}, &busyError{pause}
 		}
 		created, err := k.attempt(ctx)
 		if err == nil {
-			k.client.backoff.succeeded()
+			k.client.breaker.Succeeded(k.client.now())
 			return created, nil
 		}
 		k.log(ctx, attempt, err)
 
 		pause, retry := k.client.judge(ctx, err, delay)
-		if !retry || attempt >= maxAttempts {
+		if !retry || attempt >= patience.ServiceAttempts {
 			return CreatedRequest{}, err
 		}
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < pause { //nolint:forbidigo // contexts end by the system's clock
@@ -94,6 +85,27 @@ func (k *call) run(ctx context.Context) (CreatedRequest, error) {
 		}
 		delay *= 3
 	}
+}
+
+// enter returns for how long no call may be made. While somebody tries whether the service is back, it waits a little for what
+// comes of that; those who have waited do not go on in step.
+func (c *Client) enter(ctx context.Context) time.Duration {
+	pause, probing := c.breaker.Enter(c.now())
+	if probing == nil {
+		return pause
+	}
+	timer := time.NewTimer(patience.ShortPause)
+	defer timer.Stop()
+	select {
+	case <-probing:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	if c.sleep(ctx, c.jitter(patience.ServiceRetry)) != nil {
+		return pause
+	}
+	pause, _ = c.breaker.Enter(c.now())
+	return pause
 }
 
 // attempt calls once, and once more with a fresh token should the service refuse the one we have.
@@ -155,16 +167,17 @@ func (c *Client) judge(ctx context.Context, err error, delay time.Duration) (pau
 	case ctx.Err() != nil:
 		// The visitor has gone, or the time is up. Only the latter says something about the service.
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			c.backoff.failed(c.now())
+			c.breaker.Failed(c.now())
 		}
 		return 0, false
 	case errors.As(err, &serviceError) && !serviceError.Temporary():
+		c.breaker.Succeeded(c.now()) // it says no, but it is there
 		return 0, false
 	case serviceError != nil && serviceError.asksForPause():
-		c.backoff.pause(c.now(), serviceError.RetryAfter)
-		return serviceError.RetryAfter + c.jitter(retryDelay), serviceError.RetryAfter <= shortPause
+		c.breaker.Ask(c.now(), serviceError.RetryAfter)
+		return serviceError.RetryAfter + c.jitter(patience.ServiceRetry), serviceError.RetryAfter <= patience.ShortPause
 	}
-	c.backoff.failed(c.now())
+	c.breaker.Failed(c.now())
 	return c.jitter(delay), true
 }
 

@@ -4,31 +4,24 @@ package verifier
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
 // DefaultServiceURL is the Request Service for all regions (Request Service REST API, "Get started").
 const DefaultServiceURL = "https://verifiedid.did.msidentity.com"
 
-const (
-	connectTimeout = 5 * time.Second
-
-	// callTimeout bounds one call with all its attempts: a visitor is waiting.
-	callTimeout = 10 * time.Second
-
-	createPath = "/v1.0/verifiableCredentials/createPresentationRequest"
-)
+const createPath = "/v1.0/verifiableCredentials/createPresentationRequest"
 
 // ClientConfig configures a [Client].
 type ClientConfig struct {
@@ -54,7 +47,7 @@ type ClientConfig struct {
 }
 
 // Client calls the Request Service. It is safe for concurrent use, and all its callers share one back-off: while the service
-// wants to be left alone, none of them calls it. Make one with [NewClient].
+// is down or wants to be left alone, none of them calls it, and afterwards one goes first. Make one with [NewClient].
 type Client struct {
 	service *url.URL
 	create  string
@@ -62,7 +55,7 @@ type Client struct {
 	http    *http.Client
 	logger  *slog.Logger
 	now     func() time.Time
-	backoff backoff
+	breaker patience.Breaker
 
 	// Tests replace them.
 	sleep  func(ctx context.Context, d time.Duration) error
@@ -86,16 +79,9 @@ func NewClient(config ClientConfig) (*Client, error) {
 		now:     config.Now,
 		sleep:   sleep,
 		jitter:  jitter,
+		breaker: patience.Breaker{Failures: patience.ServiceFailures, Pause: patience.ServicePause},
 		http: &http.Client{
-			Transport: &http.Transport{
-				Proxy:                  http.ProxyFromEnvironment,
-				DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
-				TLSHandshakeTimeout:    connectTimeout,
-				TLSClientConfig:        &tls.Config{RootCAs: config.RootCAs, MinVersion: tls.VersionTLS12},
-				ForceAttemptHTTP2:      true,
-				MaxResponseHeaderBytes: 64 << 10,
-				IdleConnTimeout:        90 * time.Second,
-			},
+			Transport: patience.NewTransport(config.RootCAs),
 			// A redirect would carry the token and the callback key to wherever it points.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},

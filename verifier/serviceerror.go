@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
 // VisitorAdvice is what a visitor may be told about a failed call. The set is closed.
@@ -175,12 +177,12 @@ func (e *ServiceError) Operator() string {
 func parseRetryAfter(header string, now time.Time) time.Duration {
 	header = strings.TrimSpace(header)
 	if seconds, err := strconv.ParseInt(header, 10, 64); err == nil && seconds >= 0 {
-		return time.Duration(min(seconds, int64(maxPause/time.Second))) * time.Second
+		return time.Duration(min(seconds, int64(patience.LongestPause/time.Second))) * time.Second
 	}
 	if date, err := http.ParseTime(header); err == nil {
-		return min(max(date.Sub(now), 0), maxPause)
+		return min(max(date.Sub(now), 0), patience.LongestPause)
 	}
-	return defaultPause
+	return patience.DefaultPause
 }
 
 // word returns a JSON string in a form that is safe to log, or "".

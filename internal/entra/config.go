@@ -4,14 +4,12 @@ package entra
 
 import (
 	"crypto/sha256"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -20,6 +18,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
 // Scope is what tokens are asked for: the app "Verifiable Credentials Service Request", the same in every tenant.
@@ -111,29 +111,12 @@ func (c Config) validate() error {
 	return nil
 }
 
-// Limits of one token request. A visitor may be waiting for it.
-const (
-	connectTimeout = 5 * time.Second
-	tryTimeout     = 5 * time.Second
-	retries        = 2
-	retryDelay     = 200 * time.Millisecond
-	maxRetryDelay  = 2 * time.Second
-)
-
 // httpClient makes the client for all requests of a source.
 func (c Config) httpClient() *http.Client {
-	transport := &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
-		TLSHandshakeTimeout:    connectTimeout,
-		TLSClientConfig:        &tls.Config{RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12},
-		ForceAttemptHTTP2:      true,
-		MaxResponseHeaderBytes: 64 << 10,
-		IdleConnTimeout:        90 * time.Second,
-	}
+	transport := patience.NewTransport(c.RootCAs)
 	if c.ManagedIdentity {
 		// The identity service lives on the machine itself; a proxy must not see its tokens.
-		transport.Proxy = nil
+		transport.Base.Proxy = nil
 	}
 	return &http.Client{
 		Transport: &limitedTransport{transport},
@@ -147,7 +130,8 @@ func (c Config) newCredential(client *http.Client) (azcore.TokenCredential, erro
 	options := azcore.ClientOptions{
 		Transport: client,
 		Retry: policy.RetryOptions{
-			MaxRetries: retries, TryTimeout: tryTimeout, RetryDelay: retryDelay, MaxRetryDelay: maxRetryDelay,
+			MaxRetries: patience.TokenRetries, TryTimeout: patience.TokenTry,
+			RetryDelay: patience.TokenRetry, MaxRetryDelay: patience.TokenLongestRetry,
 		},
 		Telemetry: policy.TelemetryOptions{Disabled: true},
 	}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
 // maxAnswerBytes bounds what is read of any answer. Tokens take a few kilobytes.
@@ -27,7 +29,7 @@ func withNetworkError(ctx context.Context) (context.Context, *networkError) {
 }
 
 // limitedTransport bounds the answers, which the libraries behind it read whole.
-type limitedTransport struct{ *http.Transport }
+type limitedTransport struct{ *patience.Transport }
 
 // RoundTrip implements [http.RoundTripper].
 func (t *limitedTransport) RoundTrip(request *http.Request) (*http.Response, error) {

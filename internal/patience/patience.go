@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package patience is the switchboard for bad days: how long we wait for anybody, how often we ask again, and when we stop
+// asking for a while. All of it stands in this file; docs/reliability.md shows the same table to operators.
+//
+// Two rules hold it together. Every answer to a visitor comes in bounded time, whoever hangs: [Start] is the longest. And who
+// is down is left alone by all visitors together, not by each for themselves: [Breaker].
+package patience
+
+import "time"
+
+// Connections to Entra and the Request Service.
+const (
+	// Connect bounds resolving and connecting, and once more the TLS handshake.
+	Connect = 5 * time.Second
+
+	// Idle is how long a connection is kept without use, and ConnectionAge how long at all for new calls: a service that
+	// has moved to another address is found there by then, whether the old one is silent or still answers.
+	Idle          = 30 * time.Second
+	ConnectionAge = 30 * time.Second
+
+	// Ping is how long a connection may be silent until it is asked whether it lives, and PingAnswer how long it may take
+	// to say so. A connection that a firewall has forgotten is given up in time for a second attempt of the same call.
+	Ping       = 3 * time.Second
+	PingAnswer = 3 * time.Second
+)
+
+// One call to the Request Service, with its attempts.
+const (
+	// ServiceCall bounds it: a visitor is waiting.
+	ServiceCall = 10 * time.Second
+
+	// ServiceAttempts is one call and two retries.
+	ServiceAttempts = 3
+
+	// ServiceRetry is the pause before the first retry, before jitter; the next one is three times as long.
+	ServiceRetry = 200 * time.Millisecond
+
+	// ShortPause is the longest pause that a visitor is kept waiting for: one the service asks for, or somebody else's
+	// probe of a service that was down.
+	ShortPause = 2 * time.Second
+
+	// DefaultPause is taken if the service asks for a pause without saying how long. Tenants in quick setup have two
+	// requests a second. LongestPause is the longest that is believed.
+	DefaultPause = time.Second
+	LongestPause = time.Minute
+
+	// ServiceFailures in a row, and the service gets ServicePause without calls: it is down, and visitors get their answer
+	// at once instead of after the last retry.
+	ServiceFailures = 20
+	ServicePause    = 5 * time.Second
+)
+
+// One fetch of an access token.
+const (
+	// TokenFetch bounds it with its tries; it goes on when the visitor who caused it has left.
+	TokenFetch = 15 * time.Second
+
+	// TokenTry bounds one try, TokenRetries come after the first. TokenRetry is the pause before the first of them, and
+	// TokenLongestRetry the longest.
+	TokenTry          = 5 * time.Second
+	TokenRetries      = 2
+	TokenRetry        = 200 * time.Millisecond
+	TokenLongestRetry = 2 * time.Second
+
+	// TokenRenewal is the pause after a failed renewal in the background, while the token still serves.
+	TokenRenewal = 30 * time.Second
+
+	// TokenPause is the pause after a failed fetch that somebody waited for; it doubles with each further failure up to
+	// TokenLongestPause. Within it everybody gets the same error at once.
+	TokenPause        = time.Second
+	TokenLongestPause = 5 * time.Second
+
+	// TokenFailures in a row, and Entra is down: a fetch is a single try, and nobody waits for it longer than [ShortPause].
+	TokenFailures = 3
+)
+
+// Visitors, wallets and what we keep.
+const (
+	// Start bounds the whole of a start: the store, the token, the service with its retries.
+	Start = 12 * time.Second
+
+	// Body bounds how long the body of a callback or a form may take to arrive, and waiting for room to read it.
+	Body = 10 * time.Second
+
+	// Heartbeat is how often a status stream says that it lives, StreamWrite how long its reader may take for one event.
+	Heartbeat   = 14 * time.Second
+	StreamWrite = 10 * time.Second
+
+	// Store bounds one call to the store of transactions, whatever the store itself promises.
+	Store = 2 * time.Second
+)

@@ -24,6 +24,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -456,5 +457,37 @@ func TestPassingFailure(t *testing.T) {
 	defer cancel()
 	if token, err := newSource(t, a.secretConfig()).Token(ctx, ""); err != nil || token != "x" {
 		t.Errorf("Token = %q, %v", token, err)
+	}
+}
+
+// X9: Entra has failed three times in a row. From then on a fetch is a single request, and a pause it asks for is known.
+func TestEntraThatIsDownIsTriedOnce(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	a.token = func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "30")
+		w.WriteHeader(http.StatusBadRequest) // not worth a retry
+	}
+	var passed atomic.Int64
+	config := a.secretConfig()
+	config.Now = func() time.Time { return time.Now().Add(time.Duration(passed.Load())) }
+	source := newSource(t, config)
+	fail := func() (refused *entra.Error) {
+		if _, err := source.Token(t.Context(), ""); !errors.As(err, &refused) {
+			t.Fatal(err)
+		}
+		passed.Add(int64(time.Minute))
+		return refused
+	}
+	for range 3 {
+		if got := fail().RetryAfter; got != 30*time.Second {
+			t.Errorf("RetryAfter = %v", got)
+		}
+	}
+	a.token = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
+	before := a.calls()
+	fail()
+	if n := a.calls() - before; n != 1 {
+		t.Errorf("%d requests, want 1", n)
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
@@ -22,6 +24,9 @@ type Error struct {
 	// AADSTS7000215. Zero if Entra gives none.
 	Code   string
 	Number int
+
+	// RetryAfter is how long Entra wants to be left alone. 0 if it does not say.
+	RetryAfter time.Duration
 
 	// CorrelationID and TraceID name the call for Microsoft's support.
 	CorrelationID, TraceID string
@@ -98,6 +103,9 @@ func newAnswerError(response *http.Response) error {
 	e := &Error{
 		Status: response.StatusCode, Code: cleanWord(answer.Error),
 		CorrelationID: cleanWord(answer.CorrelationID), TraceID: cleanWord(answer.TraceID),
+	}
+	if seconds, err := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 16); err == nil {
+		e.RetryAfter = time.Duration(seconds) * time.Second
 	}
 	if len(answer.ErrorCodes) > 0 {
 		e.Number = answer.ErrorCodes[0]

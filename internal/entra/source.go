@@ -14,12 +14,11 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
 const (
-	// fetchTimeout bounds one fetch with its retries.
-	fetchTimeout = 15 * time.Second
-
 	// renewBefore is how long before its end a token is renewed, and renewJitter how much earlier at most, so that the nodes
 	// of a site do not ask all at once. A token with a short life is renewed in the last quarter of it.
 	renewBefore = 5 * time.Minute
@@ -27,11 +26,6 @@ const (
 
 	// endMargin is how long before its end a token is not used any more: the call it is for takes time.
 	endMargin = 30 * time.Second
-
-	// renewPause is the pause after a failed renewal in the background, failurePause that after a failed fetch somebody
-	// waits for. Within the latter everybody gets the same error, so that an outage is not a stampede.
-	renewPause   = 30 * time.Second
-	failurePause = time.Second
 
 	// maxLife is the longest life of a token that is believed.
 	maxLife = 24 * time.Hour
@@ -54,6 +48,7 @@ type Source struct {
 	renewAt  time.Time
 	failure  error
 	failedAt time.Time
+	failures int // in a row
 	flight   *flight
 }
 
@@ -128,23 +123,31 @@ func (s *Source) Token(ctx context.Context, rejected string) (string, error) {
 		s.token, s.failure = "", nil
 	}
 	if s.token != "" && now.Before(s.expires.Add(-endMargin)) {
-		if !now.Before(s.renewAt) && now.Sub(s.failedAt).Abs() >= renewPause {
+		if !now.Before(s.renewAt) && now.Sub(s.failedAt).Abs() >= patience.TokenRenewal {
 			s.begin()
 		}
 		token := s.token
 		s.mu.Unlock()
 		return token, nil
 	}
-	if s.failure != nil && now.Sub(s.failedAt).Abs() < failurePause {
-		err := s.failure
+	failure, down := s.failure, s.failures >= patience.TokenFailures
+	if failure != nil && now.Sub(s.failedAt).Abs() < s.pause() {
 		s.mu.Unlock()
-		return "", err
+		return "", failure
 	}
 	f := s.begin()
 	s.mu.Unlock()
 
+	var enough <-chan time.Time
+	if failure != nil && down { // who waits longer hears the same, later
+		timer := time.NewTimer(patience.ShortPause)
+		defer timer.Stop()
+		enough = timer.C
+	}
 	select {
 	case <-f.done:
+	case <-enough:
+		return "", failure
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
@@ -155,6 +158,16 @@ func (s *Source) Token(ctx context.Context, rejected string) (string, error) {
 		return "", errors.New("entra gave the token again that the service has refused")
 	}
 	return f.token, nil
+}
+
+// pause is how long nobody asks after a failure. The lock is held.
+func (s *Source) pause() time.Duration {
+	pause := min(patience.TokenPause<<min(s.failures-1, patience.TokenFailures), patience.TokenLongestPause)
+	var refused *Error
+	if errors.As(s.failure, &refused) {
+		pause = max(pause, min(refused.RetryAfter, patience.LongestPause))
+	}
+	return pause
 }
 
 // Close ends a fetch under way and gives back idle connections.
@@ -177,8 +190,14 @@ func (s *Source) begin() *flight {
 // fly fetches. It does not depend on any caller, who may leave.
 func (s *Source) fly(f *flight) {
 	defer close(f.done)
-	ctx, cancel := context.WithTimeout(s.life, fetchTimeout)
+	ctx, cancel := context.WithTimeout(s.life, patience.TokenFetch)
 	defer cancel()
+	s.mu.Lock()
+	down := s.failures >= patience.TokenFailures
+	s.mu.Unlock()
+	if down {
+		ctx = policy.WithRetryOptions(ctx, policy.RetryOptions{MaxRetries: -1, TryTimeout: patience.TokenTry})
+	}
 	token, err := s.fetch(ctx)
 	if s.life.Err() != nil {
 		err = errClosed
@@ -194,11 +213,12 @@ func (s *Source) fly(f *flight) {
 	}
 	if err != nil {
 		s.failure, s.failedAt, f.err = err, now, err
+		s.failures++
 		s.logger.Warn("access token could not be renewed", "error", err.Error())
 		return
 	}
 	f.token = token.Token
-	s.token, s.failure, s.failedAt = token.Token, nil, time.Time{}
+	s.token, s.failure, s.failedAt, s.failures = token.Token, nil, time.Time{}, 0
 	life = min(life, maxLife)
 	s.expires = now.Add(life)
 	early := min(renewBefore, life/4)

@@ -32,6 +32,13 @@ FUZZBURST ?= 75
 BENCH ?= .
 BENCHCOUNT ?= 10
 
+# Which scenarios `make load` runs and by which factor they take longer; how long `make soak` takes; and where the gate keeps
+# transactions in both: memory or redis.
+LOAD ?=
+LOADTIME ?= 1
+SOAKTIME ?= 10m
+STORE ?= memory
+
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +86,14 @@ cover: ## coverage of the packages' own tests, in coverage.html
 bench: $(BENCHSTAT) ## benchmarks, summed up by benchstat (BENCH=regexp BENCHCOUNT=n)
 	@$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(BENCHCOUNT) ./... | tee bench.out
 	@$(BENCHSTAT) bench.out
+
+.PHONY: load
+load: ## what the gate holds on this machine, in load.md (LOAD=L1,L5 LOADTIME=factor STORE=redis)
+	@$(GO) run ./scripts/load -scenarios '$(LOAD)' -scale '$(LOADTIME)' -store '$(STORE)' -out load.md
+
+.PHONY: soak
+soak: ## everything at once for SOAKTIME (10m), in soak.md (STORE=redis)
+	@$(GO) run ./scripts/load -soak '$(SOAKTIME)' -store '$(STORE)' -out soak.md
 
 .PHONY: vuln
 vuln: $(GOVULNCHECK) ## known vulnerabilities in what we call

@@ -44,6 +44,7 @@ var mayImport = map[string][]string{
 	"e2e":                {},
 	"examples/...":       {},
 
+	"scripts/load":      {"emulator/..."},
 	"scripts/showtests": {"internal/canary"},
 }
 

@@ -38,11 +38,12 @@ var mayImport = map[string][]string{
 	"verifier/verifiertest": {"emulator/...", "verifier"},
 
 	// Programs, and what only tests import.
-	"internal/canary":    {},
-	"internal/redistest": {},
-	"cmd/caddy":          {"", "caddymodule", "emulator/caddyemulator"},
-	"e2e":                {},
-	"examples/...":       {},
+	"internal/canary":           {},
+	"internal/redistest":        {},
+	"cmd/caddy":                 {"", "caddymodule", "emulator/caddyemulator"},
+	"e2e":                       {},
+	"examples/...":              {},
+	"e2e/internal/caddyprocess": {},
 
 	"scripts/load":      {"emulator/..."},
 	"scripts/showtests": {"internal/canary"},
@@ -60,7 +61,7 @@ func within(folder string, list ...string) bool {
 var reachCaddy = []string{"", "caddymodule", "emulator/caddyemulator", "cmd/caddy", "e2e"}
 
 // notInProduction are our folders that must not be in the tree of what xcaddy builds.
-var notInProduction = []string{"emulator/...", "verifier/verifiertest", "internal/canary", "internal/redistest"}
+var notInProduction = []string{"emulator/...", "verifier/verifiertest", "internal/canary", "internal/redistest", "e2e/..."}
 
 // goPackage is what `go list -json` says about one package.
 type goPackage struct {

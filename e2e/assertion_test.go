@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/caddy-verified-id/caddy-verified-id/e2e/internal/caddyprocess"
 )
 
 const assertionHeader = "X-Verified-Id-Assertion"
@@ -35,7 +37,7 @@ func TestAppsCheckTheAssertionThemselves(t *testing.T) {
 	t.Parallel()
 	apps := map[string]string{}
 	for _, name := range []string{"assertion-go", "assertion-node"} {
-		apps[name] = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+		apps[name] = fmt.Sprintf("127.0.0.1:%d", caddyprocess.FreePort(t))
 	}
 	w := newWorld(t, plan{
 		gate: "assertion", site: "GATE\nreverse_proxy /go " + apps["assertion-go"] +
@@ -182,7 +184,7 @@ func nodeExample(t *testing.T) []string {
 // startAssertionApp runs an app until the test ends, and waits until it listens.
 func startAssertionApp(t *testing.T, w *world, name, address string, command ...string) {
 	t.Helper()
-	output := newLogBuffer()
+	output := caddyprocess.NewLog()
 	ca := w.file(name+"-ca.pem", w.emulator.CA().PEM())
 	run := exec.CommandContext(context.WithoutCancel(t.Context()), command[0], command[1:]...)
 	run.Env = append(os.Environ(), "SITE="+w.origin, "LISTEN="+address, "SSL_CERT_FILE="+ca, "NODE_EXTRA_CA_CERTS="+ca)

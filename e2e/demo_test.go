@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/caddy-verified-id/caddy-verified-id/e2e/internal/caddyprocess"
 )
 
 // What a visitor looks for in the emulator's wallet and in the demo's app.
@@ -42,7 +44,7 @@ func startExample(t *testing.T, name string) (origin map[string]string) {
 	origin = make(map[string]string)
 	var renumber []string
 	for _, port := range []string{"8079", "8080", "8081", "8082", "8090", "8091", "8092"} {
-		address := fmt.Sprintf("localhost:%d", freePort(t))
+		address := fmt.Sprintf("localhost:%d", caddyprocess.FreePort(t))
 		origin[port] = "http://" + address
 		renumber = append(renumber, "localhost:"+port, address)
 	}
@@ -59,7 +61,7 @@ func startExample(t *testing.T, name string) (origin map[string]string) {
 	if err != nil {
 		t.Fatalf("reading the example: %v", err)
 	}
-	startCaddy(t, t.TempDir(), string(caddyfile))
+	caddyprocess.Start(t, t.TempDir(), string(caddyfile))
 	return origin
 }
 

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-verified-id/caddy-verified-id/e2e/internal/caddyprocess"
 	"github.com/caddy-verified-id/caddy-verified-id/emulator"
 )
 
@@ -35,7 +36,7 @@ func TestForwardAuthFromAnotherCaddy(t *testing.T) {
 		text := strings.NewReplacer(
 			"payroll.contoso.com {", w.origin+" {\n\ttls "+certificate+" "+key, "127.0.0.1:8081", gate, "127.0.0.1:8080", w.app.address,
 		).Replace(example(t, "forward-auth-caddy", "Caddyfile"))
-		startCaddy(t, t.TempDir(), "{\n\tdefault_bind 127.0.0.1\n\tauto_https disable_redirects\n}\n"+text)
+		caddyprocess.Start(t, t.TempDir(), "{\n\tdefault_bind 127.0.0.1\n\tauto_https disable_redirects\n}\n"+text)
 	})
 }
 
@@ -58,7 +59,7 @@ func example(t *testing.T, folder, name string) string {
 // askedByAProxy takes a visitor through a site whose proxy asks the gate: into the app, up a step, out; and attackers against it.
 func askedByAProxy(t *testing.T, front func(w *world, gate string)) {
 	t.Helper()
-	gate := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	gate := fmt.Sprintf("127.0.0.1:%d", caddyprocess.FreePort(t))
 	_, port, err := net.SplitHostPort(gate)
 	if err != nil {
 		t.Fatal(err)
@@ -252,7 +253,7 @@ func (w *world) startProxy(address, program string, arguments ...string) {
 	if err != nil {
 		path = filepath.Join("/usr/sbin", program) // not everybody has it on their path
 	}
-	said, ended := newLogBuffer(), make(chan struct{})
+	said, ended := caddyprocess.NewLog(), make(chan struct{})
 	// The test's own context ends before its cleanup, which is where the proxy is asked to stop.
 	proxy := exec.CommandContext(context.WithoutCancel(w.t.Context()), path, arguments...)
 	proxy.Stdout, proxy.Stderr = said, said

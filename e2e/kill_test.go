@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-verified-id/caddy-verified-id/e2e/internal/caddyprocess"
 )
 
 // many lets one machine start often.
@@ -44,7 +46,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 	var people []killed
 	for _, moment := range moments {
 		person := w.killAt(moment, random)
-		w.caddy = startCaddy(t, w.home, w.caddyfile)
+		w.caddy = caddyprocess.Start(t, w.home, w.caddyfile)
 		people = append(people, person)
 		for _, one := range people {
 			if in := one.isIn(); in && !one.in && (one.out || one.moment != "logging out") || !in && one.in {
@@ -59,7 +61,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 		if now, err := os.ReadFile(keysFile); err != nil || !bytes.Equal(now, keys) {
 			t.Fatalf("killed when %s: the keys are other ones (%v)", moment, err)
 		}
-		if w.caddy.log.Contains("do not open") {
+		if w.caddy.Log.Contains("do not open") {
 			t.Errorf("killed when %s: a stored revocation is damaged", moment)
 		}
 	}
@@ -77,22 +79,22 @@ func (w *world) killAt(moment string, random *rand.Rand) killed {
 	}
 	// during kills the server once the step's request has left, with the answer under way.
 	during := func(step func() (answer, error)) answer {
-		person.sent = w.caddy.kill
+		person.sent = w.caddy.Kill
 		a, err := step()
 		person.sent = nil
-		w.caddy.kill()
+		w.caddy.Kill()
 		if err != nil {
 			return answer{}
 		}
 		return a
 	}
 	if moment == "booting" {
-		w.caddy.kill()
+		w.caddy.Kill()
 		for range 3 {
 			said := []string{"using config", "admin endpoint started", "enabling", "autosaved", "serving"}[random.IntN(5)]
-			w.caddy = launchCaddy(w.t, w.home, w.caddyfile)
-			w.caddy.wait(w.t, said)
-			w.caddy.kill()
+			w.caddy = caddyprocess.Launch(w.t, w.home, w.caddyfile)
+			w.caddy.Wait(w.t, said)
+			w.caddy.Kill()
 		}
 		return person
 	}
@@ -105,22 +107,21 @@ func (w *world) killAt(moment string, random *rand.Rand) killed {
 	link, err := person.link()
 	must(err)
 	if moment == "requested" {
-		w.caddy.kill()
+		w.caddy.Kill()
 		return person
 	}
 	offer := w.openLink(link)
 	if moment == "retrieved" { // killed while the result is on its way to it
 		go func() {
-			_ = w.caddy.cmd.Process.Kill()
+			w.caddy.Kill()
 		}()
-		w.caddy.killed.Store(true)
 		_, _ = offer.Share(w.t.Context(), honest)
-		w.caddy.kill()
+		w.caddy.Kill()
 		return person
 	}
 	w.accept(offer)
 	if moment == "verified" {
-		w.caddy.kill()
+		w.caddy.Kill()
 		return person
 	}
 	if moment == "finishing" {
@@ -136,7 +137,7 @@ func (w *world) killAt(moment string, random *rand.Rand) killed {
 	}
 	person.in = true
 	if moment == "finished" {
-		w.caddy.kill()
+		w.caddy.Kill()
 		return person
 	}
 	thief := person.copied("127.0.0.1")
@@ -150,7 +151,7 @@ func (w *world) killAt(moment string, random *rand.Rand) killed {
 		if a.status != http.StatusOK {
 			w.t.Fatalf("logging out answers %d", a.status)
 		}
-		w.caddy.kill()
+		w.caddy.Kill()
 	}
 	person.client, person.in = thief, false
 	person.out = a.status == http.StatusOK && strings.Contains(a.page, "signed out")

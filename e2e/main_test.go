@@ -7,13 +7,15 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/caddy-verified-id/caddy-verified-id/e2e/internal/caddyprocess"
 )
 
 // patience bounds every single step of a journey. A step takes milliseconds; a minute is what a busy machine with two
 // cores and the race detector may make of it.
 const patience = time.Minute
 
-// scratch holds the binary and the browser's profile for as long as the tests run.
+// scratch holds the browser's profile for as long as the tests run.
 var scratch string
 
 func TestMain(m *testing.M) {
@@ -28,6 +30,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(scratch)
+	defer caddyprocess.Remove()
 	defer closeBrowser()
 	return m.Run()
 }

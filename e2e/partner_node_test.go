@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/caddy-verified-id/caddy-verified-id/e2e/internal/caddyprocess"
 )
 
 // What a visitor looks for on the pages of examples/partner-node.
@@ -40,9 +42,9 @@ func nodePartner(t *testing.T, w *world) string {
 	if _, err := os.Stat("../examples/partner-node/node_modules/jose"); err != nil {
 		t.Fatal("the example's package is missing: run scripts/prepare, or: cd examples/partner-node && npm ci")
 	}
-	front, address := listen(t), fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	front, address := listen(t), fmt.Sprintf("127.0.0.1:%d", caddyprocess.FreePort(t))
 	origin := "https://" + localhost(front)
-	output := newLogBuffer()
+	output := caddyprocess.NewLog()
 	run := exec.CommandContext(context.WithoutCancel(t.Context()), node, "../examples/partner-node/server.mjs")
 	run.Env = append(os.Environ(), "SITE="+w.origin, "ORG_ID=contoso", "ORIGIN="+origin, "LISTEN="+address,
 		"NODE_EXTRA_CA_CERTS="+w.file("node-ca.pem", w.emulator.CA().PEM()))

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-verified-id/caddy-verified-id/e2e/internal/caddyprocess"
 	"github.com/caddy-verified-id/caddy-verified-id/emulator"
 )
 
@@ -21,10 +22,10 @@ func TestReloadInMidJourneyLosesNothing(t *testing.T) {
 	waiting.click(haveCard)
 	waiting.see(code)
 
-	w.caddy.reload(t, w.caddyfile)
+	w.caddy.Reload(t, w.caddyfile)
 	offer := w.scan(waiting)
 	waiting.see(phoneHasIt)
-	w.caddy.reload(t, strings.Replace(w.caddyfile, "reverse_proxy", "header X-Reloaded yes\n\treverse_proxy", 1))
+	w.caddy.Reload(t, strings.Replace(w.caddyfile, "reverse_proxy", "header X-Reloaded yes\n\treverse_proxy", 1))
 	w.accept(offer)
 	w.expectIn(waiting, "/payroll?year=2026")
 
@@ -38,7 +39,7 @@ func TestBrokenConfigLeavesTheGateAtWork(t *testing.T) {
 	w := newWorld(t, plan{})
 	v := newVisitor(t)
 
-	if answer, err := w.caddy.call(http.MethodPost, "/load", "text/caddyfile", strings.Replace(w.caddyfile, "issuer ", "isuer ", 1)); err == nil {
+	if answer, err := w.caddy.Call(http.MethodPost, "/load", "text/caddyfile", strings.Replace(w.caddyfile, "issuer ", "isuer ", 1)); err == nil {
 		t.Errorf("Caddy took the option isuer: %s", answer)
 	} else if !strings.Contains(answer, "isuer") {
 		t.Errorf("the refusal %s does not name the option isuer", answer)
@@ -58,7 +59,7 @@ func TestStricterPolicyAfterReloadIsNotMetByTheOldRequest(t *testing.T) {
 	offer := w.scan(v)
 	v.see(phoneHasIt)
 
-	w.caddy.reload(t, strings.Replace(w.caddyfile, "face_check photo 80", "face_check photo 99", 1))
+	w.caddy.Reload(t, strings.Replace(w.caddyfile, "face_check photo 80", "face_check photo 99", 1))
 	w.share(offer, honest)
 	v.open(w.origin + "/payroll")
 	v.see(haveCard)
@@ -72,8 +73,8 @@ func TestRestartKeepsPeopleIn(t *testing.T) {
 	v := newVisitor(t)
 	w.enter(v, "/payroll")
 
-	w.caddy.stop(t)
-	w.caddy = startCaddy(t, w.home, w.caddyfile)
+	w.caddy.Stop(t)
+	w.caddy = caddyprocess.Start(t, w.home, w.caddyfile)
 	v.open(w.origin + "/payroll/after")
 	w.expectIn(v, "/payroll/after")
 	if calls := len(w.emulator.RequestsTo(emulator.APICreatePresentation)); calls != 1 {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-verified-id/caddy-verified-id/e2e/internal/caddyprocess"
 )
 
 // Two servers share a storage. Ana and Ben are in; the operator puts Ana's sessions out with the command, at one of them.
@@ -16,7 +18,7 @@ func TestOperatorPutsSomebodyOutOnAllNodes(t *testing.T) {
 	const near, far = "127.0.0.1", "127.0.0.2"
 	w := newWorld(t, plan{app: many})
 	shared := strings.Replace(w.caddyfile, "default_bind", "storage file_system "+w.home+"/data/caddy\n\tdefault_bind", 1)
-	other := startCaddy(t, t.TempDir(), strings.Replace(shared, "default_bind "+near, "default_bind "+far, 1))
+	other := caddyprocess.Start(t, t.TempDir(), strings.Replace(shared, "default_bind "+near, "default_bind "+far, 1))
 
 	ana, ben := w.newClient(near), w.newClient(near)
 	for _, c := range []*client{ana, ben} {
@@ -28,9 +30,9 @@ func TestOperatorPutsSomebodyOutOnAllNodes(t *testing.T) {
 	if !thief.isIn() || !ben.copied(far).isIn() {
 		t.Fatal("a session is none at the other server")
 	}
-	session := loggedSession(t, w.caddy.log.String())
-	output, err := exec.CommandContext(t.Context(), caddyBinary(t), "verified-id", "revoke",
-		"--session", session, "--address", strings.TrimPrefix(w.caddy.admin, "http://")).CombinedOutput()
+	session := loggedSession(t, w.caddy.Log.String())
+	output, err := exec.CommandContext(t.Context(), caddyprocess.Binary(t), "verified-id", "revoke",
+		"--session", session, "--address", strings.TrimPrefix(w.caddy.Admin, "http://")).CombinedOutput()
 	if err != nil || !strings.Contains(string(output), "Ended: session "+session) {
 		t.Fatalf("revoking: %v\n%s", err, output)
 	}
@@ -50,11 +52,11 @@ func TestOperatorPutsSomebodyOutOnAllNodes(t *testing.T) {
 	if !ben.isIn() || !ben.copied(far).isIn() {
 		t.Error("Ben was put out with her")
 	}
-	if !w.caddy.log.Contains("session_revoked") || other.log.Contains("session_revoked") {
+	if !w.caddy.Log.Contains("session_revoked") || other.Log.Contains("session_revoked") {
 		t.Error("the log of the server that was told does not say so, or the other's does")
 	}
-	if _, err := exec.CommandContext(t.Context(), caddyBinary(t), "verified-id", "revoke",
-		"--credential", "nobody", "--address", strings.TrimPrefix(w.caddy.admin, "http://")).CombinedOutput(); err == nil {
+	if _, err := exec.CommandContext(t.Context(), caddyprocess.Binary(t), "verified-id", "revoke",
+		"--credential", "nobody", "--address", strings.TrimPrefix(w.caddy.Admin, "http://")).CombinedOutput(); err == nil {
 		t.Error("revoking what is not there exits with success")
 	}
 }

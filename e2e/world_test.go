@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-verified-id/caddy-verified-id/e2e/internal/caddyprocess"
 	"github.com/caddy-verified-id/caddy-verified-id/emulator"
 	"github.com/caddy-verified-id/caddy-verified-id/emulator/partner"
 	"github.com/caddy-verified-id/caddy-verified-id/internal/canary"
@@ -23,7 +24,7 @@ type world struct {
 	t *testing.T
 	// origin is where visitors find the site.
 	origin string
-	caddy  *caddyProcess
+	caddy  *caddyprocess.Process
 	// home is where Caddy keeps its keys; caddyfile is what it was started with.
 	home, caddyfile string
 	app             *legacyApp
@@ -59,7 +60,7 @@ type plan struct {
 func newWorld(t *testing.T, p plan) *world {
 	t.Helper()
 	w := &world{
-		t: t, home: t.TempDir(), app: startApp(t), origin: fmt.Sprintf("https://localhost:%d", freePort(t)),
+		t: t, home: t.TempDir(), app: startApp(t), origin: fmt.Sprintf("https://localhost:%d", caddyprocess.FreePort(t)),
 	}
 	w.startMicrosoft(p)
 	if p.partner == nil {
@@ -114,7 +115,7 @@ func newWorld(t *testing.T, p plan) *world {
 %s`, p.global, emulator.DemoTenant, emulator.DemoClientID, w.file("secret", []byte(emulator.DemoClientSecret)),
 		w.emulator.TokenURL(), w.emulator.PublicURL(), w.file("ca.pem", w.emulator.CA().PEM()),
 		emulator.DemoAuthority, strings.ReplaceAll(p.app, "ORIGIN", w.origin), emulator.DemoAuthority, p.credential, idv, p.idv, sites)
-	w.caddy = startCaddy(t, w.home, w.caddyfile)
+	w.caddy = caddyprocess.Start(t, w.home, w.caddyfile)
 	t.Cleanup(w.expectSilence)
 	return w
 }
@@ -127,12 +128,12 @@ func (w *world) expectSilence() {
 		"a name": "Ana Lima", "a mail address": "ana.lima@", "the holder": w.wallet.DID(),
 		"the client secret": emulator.DemoClientSecret, "a key": "PRIVATE KEY", "a token": "eyJ",
 	} {
-		if w.caddy.log.Contains(word) {
+		if w.caddy.Log.Contains(word) {
 			w.t.Errorf("Caddy's log tells %s: it contains %q", what, word)
 		}
 	}
-	if what, at := canary.Find(w.caddy.log.String()); what != "" {
-		w.t.Errorf("Caddy's log tells %s: … %.200q", what, w.caddy.log.String()[max(0, at-100):])
+	if what, at := canary.Find(w.caddy.Log.String()); what != "" {
+		w.t.Errorf("Caddy's log tells %s: … %.200q", what, w.caddy.Log.String()[max(0, at-100):])
 	}
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package e2e_test
+package caddyprocess
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -13,8 +14,8 @@ import (
 	"testing"
 )
 
-// caddyBinary returns the path of the server under test, built once per run from this checkout.
-func caddyBinary(t *testing.T) string {
+// Binary returns the path of the server under test, built once per run from this checkout.
+func Binary(t *testing.T) string {
 	t.Helper()
 	path, err := buildCaddy()
 	if err != nil {
@@ -23,14 +24,30 @@ func caddyBinary(t *testing.T) string {
 	return path
 }
 
+const module = "github.com/caddy-verified-id/caddy-verified-id"
+
+// scratch is the folder of the binary.
+var scratch = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "caddyprocess-*") })
+
+// Remove takes away what [Binary] has built. TestMain calls it after the tests.
+func Remove() {
+	if folder, err := scratch(); err == nil {
+		_ = os.RemoveAll(folder)
+	}
+}
+
 var buildCaddy = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(scratch, "caddy")
+	folder, err := scratch()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(folder, "caddy")
 	if runtime.GOOS == "windows" {
 		path += ".exe"
 	}
 	arguments := []string{"build", "-o", path, fmt.Sprintf("-race=%t", raceDetector())}
 	// Not bound to the test that happens to come first: the others wait for the same build.
-	build := exec.Command("go", append(arguments, "../cmd/caddy")...)
+	build := exec.Command("go", append(arguments, module+"/cmd/caddy")...)
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, output)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package e2e_test
+package caddyprocess
 
 import (
 	"math/rand/v2"
@@ -16,9 +16,9 @@ var handedOut = struct {
 	ports map[int]bool
 }{ports: make(map[int]bool)}
 
-// freePort returns a loopback port that nobody listens on. It lies below the range from which systems take the ports of
+// FreePort returns a loopback port that nobody listens on. It lies below the range from which systems take the ports of
 // outgoing connections, so that none of those can slip in before the server binds.
-func freePort(t *testing.T) int {
+func FreePort(t *testing.T) int {
 	t.Helper()
 	const lowest, count = 20000, 10000
 	handedOut.Lock()

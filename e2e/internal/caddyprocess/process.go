@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package e2e_test
+package caddyprocess
 
 import (
 	"bytes"
@@ -19,10 +19,13 @@ import (
 	"time"
 )
 
-// caddyProcess is a running server with a home of its own.
-type caddyProcess struct {
-	log   *logBuffer
-	admin string // origin of the admin endpoint
+// Process is a running server with a home of its own.
+type Process struct {
+	// Log is what the server has written so far.
+	Log *Log
+	// Admin is the origin of its admin endpoint.
+	Admin string
+
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when the process has ended; result is set by then
 	// result is what the process ended with.
@@ -30,36 +33,40 @@ type caddyProcess struct {
 	killed atomic.Bool // by the test
 }
 
+// patience bounds every wait for a server. It takes milliseconds; a minute is what a busy machine with two cores and the race
+// detector may make of it.
+const patience = time.Minute
+
 // adminClient talks to the admin endpoint, one connection a call.
 var adminClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 
-// startCaddy runs the binary with the Caddyfile, an admin port of its own, and the folder as its home. It returns when all
+// Start runs the binary with the Caddyfile, an admin port of its own, and the folder as its home. It returns when all
 // listeners are open; at the end of the test the server must stop when asked, in order and without a race report.
-func startCaddy(t *testing.T, home, caddyfile string) *caddyProcess {
+func Start(t *testing.T, home, caddyfile string) *Process {
 	t.Helper()
-	c := launchCaddy(t, home, caddyfile)
-	c.wait(t, "serving initial configuration")
+	c := Launch(t, home, caddyfile)
+	c.Wait(t, "serving initial configuration")
 	return c
 }
 
-// launchCaddy is startCaddy without the waiting.
-func launchCaddy(t *testing.T, home, caddyfile string) *caddyProcess {
+// Launch is Start without the waiting.
+func Launch(t *testing.T, home, caddyfile string) *Process {
 	t.Helper()
 	config := filepath.Join(home, "Caddyfile")
-	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	c := &caddyProcess{log: newLogBuffer(), admin: "http://" + address, ended: make(chan struct{})}
+	address := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
+	c := &Process{Log: NewLog(), Admin: "http://" + address, ended: make(chan struct{})}
 	if err := os.WriteFile(config, []byte(caddyfile), 0o600); err != nil { //nolint:gosec // the test's own folder
 		t.Fatalf("writing the Caddyfile: %v", err)
 	}
 
 	// The test's own context ends before its cleanup, which is where the server is asked to stop.
-	c.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), caddyBinary(t), "run", "--config", config)
+	c.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), Binary(t), "run", "--config", config)
 	c.cmd.Dir = home
 	c.cmd.Env = append(os.Environ(),
 		"HOME="+home, "XDG_CONFIG_HOME="+filepath.Join(home, "config"), "XDG_DATA_HOME="+filepath.Join(home, "data"),
 		"CADDY_ADMIN="+address, "GORACE=halt_on_error=0 exitcode=66",
 	)
-	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
+	c.cmd.Stdout, c.cmd.Stderr = c.Log, c.Log
 	if err := c.cmd.Start(); err != nil {
 		t.Fatalf("starting Caddy: %v", err)
 	}
@@ -68,16 +75,16 @@ func launchCaddy(t *testing.T, home, caddyfile string) *caddyProcess {
 		close(c.ended)
 	}()
 	t.Cleanup(func() {
-		c.stop(t)
+		c.Stop(t)
 		if t.Failed() {
-			t.Logf("Caddyfile:\n%s\nCaddy's log:\n%s", caddyfile, c.log)
+			t.Logf("Caddyfile:\n%s\nCaddy's log:\n%s", caddyfile, c.Log)
 		}
 	})
 	return c
 }
 
-// wait returns when the server has logged the text.
-func (c *caddyProcess) wait(t *testing.T, text string) {
+// Wait returns when the server has logged the text.
+func (c *Process) Wait(t *testing.T, text string) {
 	t.Helper()
 	ready, cancel := context.WithTimeoutCause(t.Context(), patience, errors.New("not in time"))
 	defer cancel()
@@ -90,25 +97,25 @@ func (c *caddyProcess) wait(t *testing.T, text string) {
 		case <-ready.Done():
 		}
 	}()
-	if err := c.log.Wait(ready, text); err != nil {
+	if err := c.Log.Wait(ready, text); err != nil {
 		t.Fatalf("waiting for Caddy to say %q: %v", text, err)
 	}
 }
 
-// kill ends the server as kill -9 does, wherever it is.
-func (c *caddyProcess) kill() {
+// Kill ends the server as kill -9 does, wherever it is.
+func (c *Process) Kill() {
 	c.killed.Store(true)
 	_ = c.cmd.Process.Kill()
 	<-c.ended
 }
 
-// stop asks the server to end and judges how it did. A server that does not end is made to tell where it hangs.
-func (c *caddyProcess) stop(t *testing.T) {
+// Stop asks the server to end and judges how it did. A server that does not end is made to tell where it hangs.
+func (c *Process) Stop(t *testing.T) {
 	t.Helper()
 	select {
 	case <-c.ended:
 	default:
-		if _, err := c.call(http.MethodPost, "/stop", "", ""); err != nil {
+		if _, err := c.Call(http.MethodPost, "/stop", "", ""); err != nil {
 			t.Errorf("stopping Caddy: %v", err)
 		}
 		select {
@@ -128,26 +135,26 @@ func (c *caddyProcess) stop(t *testing.T) {
 		t.Errorf("Caddy ended with %v", c.result)
 	}
 	for _, bad := range []string{"WARNING: DATA RACE", "panic: ", "http: panic serving"} {
-		if c.log.Contains(bad) {
+		if c.Log.Contains(bad) {
 			t.Errorf("Caddy's log says %q", bad)
 		}
 	}
 }
 
-// reload makes the server take another Caddyfile and returns when it has.
-func (c *caddyProcess) reload(t *testing.T, caddyfile string) {
+// Reload makes the server take another Caddyfile and returns when it has.
+func (c *Process) Reload(t *testing.T, caddyfile string) {
 	t.Helper()
-	if answer, err := c.call(http.MethodPost, "/load", "text/caddyfile", caddyfile); err != nil {
+	if answer, err := c.Call(http.MethodPost, "/load", "text/caddyfile", caddyfile); err != nil {
 		t.Fatalf("reloading: %v\n%s", err, answer)
 	}
 }
 
-// call sends one request to the admin endpoint and returns the body of its answer.
-func (c *caddyProcess) call(method, path, contentType, body string) (string, error) {
+// Call sends one request to the admin endpoint and returns the body of its answer.
+func (c *Process) Call(method, path, contentType, body string) (string, error) {
 	// Cleanup outlives the test's own context.
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, c.admin+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, c.Admin+path, strings.NewReader(body))
 	if err != nil {
 		return "", err
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package e2e_test
+package caddyprocess
 
 import (
 	"bytes"
@@ -8,16 +8,18 @@ import (
 	"sync"
 )
 
-// logBuffer keeps what a process writes and wakes those who wait for a text in it.
-type logBuffer struct {
+// Log keeps what a process writes and wakes those who wait for a text in it.
+type Log struct {
 	mu      sync.Mutex
 	content bytes.Buffer
 	changed chan struct{} // closed and replaced at each write
 }
 
-func newLogBuffer() *logBuffer { return &logBuffer{changed: make(chan struct{})} }
+// NewLog returns an empty log.
+func NewLog() *Log { return &Log{changed: make(chan struct{})} }
 
-func (l *logBuffer) Write(p []byte) (int, error) {
+// Write implements [io.Writer].
+func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	close(l.changed)
@@ -25,21 +27,22 @@ func (l *logBuffer) Write(p []byte) (int, error) {
 	return l.content.Write(p)
 }
 
-func (l *logBuffer) String() string {
+// String returns all of it.
+func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.content.String()
 }
 
 // Contains reports whether the text has been written.
-func (l *logBuffer) Contains(text string) bool {
+func (l *Log) Contains(text string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return bytes.Contains(l.content.Bytes(), []byte(text))
 }
 
 // Wait returns when the text has been written, or with the context's cause when that ends first.
-func (l *logBuffer) Wait(ctx context.Context, text string) error {
+func (l *Log) Wait(ctx context.Context, text string) error {
 	for {
 		l.mu.Lock()
 		found, changed := bytes.Contains(l.content.Bytes(), []byte(text)), l.changed

@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"verifier/verifiertest": {"emulator/...", "verifier"},
 
 	// Programs, and what only tests import.
+	"internal/faultproxy":       {},
 	"internal/canary":           {},
 	"internal/redistest":        {},
 	"cmd/caddy":                 {"", "caddymodule", "emulator/caddyemulator"},
@@ -61,7 +62,7 @@ func within(folder string, list ...string) bool {
 var reachCaddy = []string{"", "caddymodule", "emulator/caddyemulator", "cmd/caddy", "e2e"}
 
 // notInProduction are our folders that must not be in the tree of what xcaddy builds.
-var notInProduction = []string{"emulator/...", "verifier/verifiertest", "internal/canary", "internal/redistest", "e2e/..."}
+var notInProduction = []string{"emulator/...", "verifier/verifiertest", "internal/canary", "internal/redistest", "e2e/...", "internal/faultproxy"}
 
 // goPackage is what `go list -json` says about one package.
 type goPackage struct {

@@ -71,7 +71,7 @@ func TestConnectionInNewCodeIsSeen(t *testing.T) {
 
 // inProduction says whether a file is part of what xcaddy builds.
 func inProduction(name string) bool {
-	for _, other := range []string{"cmd/", "e2e/", "emulator/", "examples/", "scripts/", "verifier/verifiertest/"} {
+	for _, other := range []string{"cmd/", "e2e/", "emulator/", "examples/", "internal/faultproxy/", "scripts/", "verifier/verifiertest/"} {
 		if strings.HasPrefix(name, other) {
 			return false
 		}

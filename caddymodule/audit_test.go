@@ -150,6 +150,52 @@ func TestAuditOfVisit(t *testing.T) {
 	}
 }
 
+// The service says everything three times, before and after the visitor took the result. The audit log, the outcomes in the metrics
+// and what a client and a holder may spend have it once.
+func TestRepeatedResultIsToldOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		body    func(request, state string) string
+		event   string
+		outcome string
+	}{
+		"verified": {func(request, state string) string { return verified(request, state) }, eventVerified, "verified"},
+		"refused":  {func(request, state string) string { return verified(request, state, `"VALID"`, `"REVOKED"`) }, eventRefused, "revoked"},
+		"failed": {func(request, state string) string {
+			return `{"requestId":"` + request + `","requestStatus":"presentation_error","state":"` + state + `","error":{"code":"tokenError","message":"x"}}`
+		}, eventRefused, "revoked_by_service"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			app, g, s := journeyGate(t, "", mailGate)
+			logged := watchLog(g)
+			b := newBrowser(t, g)
+			id := b.begin("/")
+			request, state, key := s.last(t)
+			for range 3 {
+				callback(t, g, key, c.body(request, state))
+			}
+			if name == "verified" {
+				b.finish(id)
+				callback(t, g, key, c.body(request, state))
+			}
+			told := 0
+			for _, entry := range logged.All() {
+				if entry.Message == eventVerified || entry.Message == eventRefused {
+					told++
+					if entry.Message != c.event {
+						t.Errorf("the audit log has %s: %v", entry.Message, entry.ContextMap())
+					}
+				}
+			}
+			if told != 1 {
+				t.Errorf("the audit log has the outcome %d times", told)
+			}
+			if got := counted(t, app, "caddy_verified_id_presentations_total", c.outcome); got != 1 {
+				t.Errorf("the metrics have the outcome %g times", got)
+			}
+		})
+	}
+}
+
 // The block in docs/audit.md does what it says: the audit log has a file of its own, which others on the machine cannot read, and
 // the default log has nothing of it.
 func TestAuditHasItsOwnFile(t *testing.T) {

@@ -138,7 +138,13 @@ func (v *visitRequest) record(t verifier.Transaction, got verifier.Callback) int
 	if outcome != "" {
 		v.spendFaceCheck(&t)
 	}
-	after, err := v.app.store.Update(context.WithoutCancel(v.r.Context()), t.ID, move)
+	moved := false
+	after, err := v.app.store.Update(context.WithoutCancel(v.r.Context()), t.ID, func(t *verifier.Transaction) error {
+		before := t.Status
+		err := move(t)
+		moved = t.Status != before
+		return err
+	})
 	switch {
 	case errors.Is(err, verifier.ErrStoreUnavailable):
 		v.app.metrics.callbacks.WithLabelValues("store").Inc()
@@ -154,7 +160,9 @@ func (v *visitRequest) record(t verifier.Transaction, got verifier.Callback) int
 		return http.StatusOK
 	}
 	v.app.metrics.callbacks.WithLabelValues(string(got.Status)).Inc()
-	v.tell(&after, got.Status, outcome)
+	if moved || outcome == "" { // the same outcome again is no news, another scan is
+		v.tell(&after, got.Status, outcome)
+	}
 	return http.StatusOK
 }
 
@@ -210,8 +218,10 @@ func (v *visitRequest) judge(t verifier.Transaction, got verifier.Callback) (fun
 	case err != nil:
 		return func(t *verifier.Transaction) error { return t.Refuse(verifier.ReasonMalformed, v.now) }, string(verifier.ReasonMalformed)
 	}
-	if _, ok := v.app.limiter.holders.allow(v.app.keys.subjectOf(presented.Subject), v.now); !ok && t.Pending() {
-		return func(t *verifier.Transaction) error { return t.Refuse(holderLimited, v.now) }, string(holderLimited)
+	if t.Pending() {
+		if _, ok := v.app.limiter.holders.allow(v.app.keys.subjectOf(presented.Subject), v.now); !ok {
+			return func(t *verifier.Transaction) error { return t.Refuse(holderLimited, v.now) }, string(holderLimited)
+		}
 	}
 	presented.CrossDevice = t.CrossDevice
 	return func(t *verifier.Transaction) error { return t.Verified(presented, got.Digest, v.now) }, "verified"

@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"e2e":                       {},
 	"examples/...":              {},
 	"e2e/internal/caddyprocess": {},
+	"e2e/chaos":                 {},
 
 	"scripts/load":      {"emulator/..."},
 	"scripts/showtests": {"internal/canary"},

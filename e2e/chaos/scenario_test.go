@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package chaos
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// A run that failed is repeated by its seed.
+func TestSameSeedSameActions(t *testing.T) {
+	t.Parallel()
+	make := func(seed uint64) []Action { return Scenario(seed, time.Minute, UsualMix(time.Minute, true), 3) }
+	if !slices.Equal(make(7), make(7)) {
+		t.Error("one seed gives two scenarios")
+	}
+	if slices.Equal(make(7), make(8)) {
+		t.Error("two seeds give one scenario")
+	}
+}
+
+func TestScenarioDoesWhatTheMixSays(t *testing.T) {
+	t.Parallel()
+	mix := Mix{Kill: 140, Reload: 50, StoreFreeze: 3}
+	counts, stages, nodes := Mix{}, map[Stage]int{}, map[int]int{}
+	actions := Scenario(3, 10*time.Minute, mix, 3)
+	for i, a := range actions {
+		counts[a.Kind]++
+		if a.Kind == Kill {
+			stages[a.Stage]++
+			nodes[a.Node]++
+		}
+		if a.At < time.Second || a.At > 9*time.Minute+time.Second || i > 0 && a.At < actions[i-1].At {
+			t.Errorf("%s is out of time", a)
+		}
+		if lasts := a.Kind == StoreFreeze; lasts != (a.Lasting > 0) {
+			t.Errorf("%s lasts %s", a, a.Lasting)
+		}
+	}
+	for kind, n := range mix {
+		if counts[kind] != n {
+			t.Errorf("%q comes %d times, want %d", kind, counts[kind], n)
+		}
+	}
+	for _, stage := range Stages {
+		if stages[stage] != 20 {
+			t.Errorf("%d kills at %q, want 20", stages[stage], stage)
+		}
+	}
+	for node := range 3 {
+		if nodes[node] < 20 {
+			t.Errorf("node %d is killed %d times of 140", node, nodes[node])
+		}
+	}
+}
+
+// The usual mix of a minute has at least what the short run is to show.
+func TestUsualMixOfAMinute(t *testing.T) {
+	t.Parallel()
+	mix := UsualMix(time.Minute, true)
+	for kind, least := range map[Kind]int{Kill: 2, Reload: 2, StoreRestart: 1, StoreFreeze: 1, Failing: 1} {
+		if mix[kind] < least {
+			t.Errorf("%q comes %d times, want %d", kind, mix[kind], least)
+		}
+	}
+	for kind := range UsualMix(time.Hour, false) {
+		if ofStore[kind] {
+			t.Errorf("%q needs a store of its own", kind)
+		}
+	}
+}

@@ -3,11 +3,13 @@
 package redisstore
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -60,8 +62,27 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Store is a [verifier.Store] in a Redis or Valkey server, for any number of nodes.
-type Store struct{}
+// Store is a [verifier.Store] in a Redis or Valkey server, for any number of nodes. See the package comment for what it keeps there.
+type Store struct {
+	client redis.UniversalClient
+	names  names
+	now    func() time.Time
+	logger *slog.Logger
+
+	sealer     atomic.Pointer[Sealer]
+	unreadable atomic.Bool // and the operator was told
+	limits     atomic.Pointer[limits]
+
+	breaker breaker
+	health  health
+	turns   [256]chan struct{} // who may change the transactions of a part of all names; an element is a turn
+	hub     *hub
+
+	closed chan struct{}
+	close  func() error
+}
+
+type limits struct{ pending, perClient int }
 
 // New returns a store. It does not use the network: a server that cannot be reached is an error of the calls that need it.
 func New(config Config) (*Store, error) {
@@ -75,46 +96,69 @@ func New(config Config) (*Store, error) {
 	case config.Prefix != "" && !prefixPattern.MatchString(config.Prefix):
 		return nil, errors.New("redisstore: Prefix may have up to 64 of A–Z a–z 0–9 . _ : - only")
 	}
-	return &Store{}, nil
+	silence()
+	s := &Store{
+		client: config.Client,
+		names:  newNames(cmp.Or(config.Prefix, DefaultPrefix), config.NameKey),
+		now:    config.Now,
+		logger: config.Logger,
+		closed: make(chan struct{}),
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	for i := range s.turns {
+		s.turns[i] = make(chan struct{}, 1)
+	}
+	s.breaker.now = time.Now //nolint:forbidigo // how long the server has not answered is not the time of transactions
+	s.health.logger = s.logger
+	s.hub = newHub(s)
+	s.close = sync.OnceValue(func() error {
+		close(s.closed)
+		s.hub.close()
+		return s.client.Close()
+	})
+	s.SetSealer(config.Sealer)
+	s.Resize(config.MaxPending, config.MaxPendingPerClient)
+	return s, nil
 }
 
 // Resize changes the limits, as [verifier.MemoryStore.Resize] does.
-func (s *Store) Resize(maxPending, maxPendingPerClient int) {}
+func (s *Store) Resize(maxPending, maxPendingPerClient int) {
+	if maxPending <= 0 {
+		maxPending = verifier.DefaultMaxPending
+	}
+	if maxPendingPerClient <= 0 {
+		maxPendingPerClient = verifier.DefaultMaxPendingPerClient
+	}
+	s.limits.Store(&limits{maxPending, maxPendingPerClient})
+}
 
 // SetSealer changes what seals values from now on. What was stored before stays readable as far as the new sealer opens it.
-func (s *Store) SetSealer(sealer Sealer) {}
-
-func (s *Store) Create(ctx context.Context, t verifier.Transaction) error {
-	return verifier.ErrStoreUnavailable
+func (s *Store) SetSealer(sealer Sealer) {
+	s.sealer.Store(&sealer)
+	s.unreadable.Store(false)
 }
 
-func (s *Store) Get(ctx context.Context, id string) (verifier.Transaction, error) {
-	return verifier.Transaction{}, verifier.ErrStoreUnavailable
+// Close implements [verifier.Store]. It closes the client too.
+func (s *Store) Close() error { return s.close() }
+
+func (s *Store) seal(plain []byte, place string) string { return (*s.sealer.Load()).Seal(plain, place) }
+
+// open opens what was stored at a place. What does not open was put there by another, or by a node with other keys: an outage.
+func (s *Store) open(sealed, place string) ([]byte, error) {
+	plain, err := (*s.sealer.Load()).Open(sealed, place)
+	if err != nil {
+		if !s.unreadable.Swap(true) {
+			s.logger.Warn("an entry of the store does not open; do all nodes have the same sealing keys?")
+		}
+		return nil, errUnreadable
+	}
+	return plain, nil
 }
-
-func (s *Store) Update(ctx context.Context, id string, move func(*verifier.Transaction) error) (verifier.Transaction, error) {
-	return verifier.Transaction{}, verifier.ErrStoreUnavailable
-}
-
-func (s *Store) Delete(ctx context.Context, id string) error { return verifier.ErrStoreUnavailable }
-
-func (s *Store) Watch(ctx context.Context, id string) (<-chan struct{}, error) {
-	return nil, verifier.ErrStoreUnavailable
-}
-
-func (s *Store) Mark(ctx context.Context, name string, until time.Time) (first bool, err error) {
-	return false, verifier.ErrStoreUnavailable
-}
-
-func (s *Store) Revoke(ctx context.Context, r verifier.Revocation) error {
-	return verifier.ErrStoreUnavailable
-}
-
-func (s *Store) WatchRevocations(ctx context.Context, fn func(verifier.Revocation)) error {
-	return verifier.ErrStoreUnavailable
-}
-
-func (s *Store) Close() error { return nil }
 
 // Interface guard.
 var _ verifier.Store = (*Store)(nil)

@@ -50,7 +50,8 @@ func (b *breaker) enter() (trial, ok bool) {
 	return true, true
 }
 
-func (b *breaker) report(trial bool, result outcome) {
+// report says how a command went. It returns whether that was the first answer after a failure.
+func (b *breaker) report(trial bool, result outcome) (back bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if trial {
@@ -58,6 +59,7 @@ func (b *breaker) report(trial bool, result outcome) {
 	}
 	switch result {
 	case answered:
+		back = b.failures > 0
 		b.failures = 0
 	case unanswered:
 		b.failures++
@@ -66,6 +68,7 @@ func (b *breaker) report(trial bool, result outcome) {
 		}
 	case abandoned:
 	}
+	return back
 }
 
 // failing says that the last command was not answered: who waits for his turn need not.

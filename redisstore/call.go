@@ -17,9 +17,10 @@ import (
 // call is one call of a method, which may take several commands and has one time for all of them.
 type call struct {
 	*Store
-	caller context.Context
-	ctx    context.Context
-	cancel context.CancelFunc
+	caller  context.Context
+	ctx     context.Context
+	cancel  context.CancelFunc
+	refused bool // the server has said that it did not run the last command
 }
 
 // begin begins a call. The caller ends it.
@@ -54,9 +55,12 @@ func (c *call) do(u use, command func(context.Context) error) error {
 		return errResting
 	}
 	err := command(c.ctx)
+	c.refused = false
 	switch {
 	case err == nil, errors.Is(err, redis.Nil):
-		c.breaker.report(trial, answered)
+		if c.breaker.report(trial, answered) {
+			signal(c.hub.reread) // who was told to read may have read in vain
+		}
 		c.health.worked(u)
 		return err
 	case c.caller.Err() != nil:
@@ -72,6 +76,7 @@ func (c *call) do(u use, command func(context.Context) error) error {
 	reason, result := classify(err)
 	c.breaker.report(trial, result)
 	c.health.failed(u, reason)
+	c.refused = result == answered
 	return fmt.Errorf("%w: %s", verifier.ErrStoreUnavailable, reason)
 }
 

@@ -18,7 +18,7 @@ func (c *call) reserve(hash string, t *verifier.Transaction, now time.Time) (fre
 		client = ""
 	}
 	var answer string
-	err = c.do(writing, func(ctx context.Context) (err error) {
+	err = c.do(removing, func(ctx context.Context) (err error) {
 		answer, err = reserveScript.Run(ctx, c.client, c.counters(client), hash, now.UnixMilli(), until.UnixMilli(),
 			milliseconds(until.Sub(now)), caps.pending, caps.perClient).Text()
 		return err
@@ -54,7 +54,7 @@ func (c *call) settle(hash string, t *verifier.Transaction) {
 func (c *call) release(hash, client string) { c.count(client, hash, "", 0, "0") }
 
 func (c *call) count(client string, args ...any) {
-	_ = c.do(writing, func(ctx context.Context) error {
+	_ = c.do(removing, func(ctx context.Context) error {
 		return settleScript.Run(ctx, c.client, c.counters(client), args...).Err()
 	})
 }

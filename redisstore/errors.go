@@ -74,23 +74,24 @@ func classify(err error) (reason string, result outcome) {
 type use int
 
 const (
-	reading use = iota
-	writing     // more than reading: a full or read-only server can not
+	reading  use = iota
+	removing     // and counting: a read-only server can not, a full one can
+	writing
 )
 
 // health tells the operator of outages: once when one begins, and once when it ends.
 type health struct {
 	logger *slog.Logger
 
-	mu   sync.Mutex
-	down bool
-	need use // what did not work, and must work again
+	mu     sync.Mutex
+	down   bool
+	writes bool // what did not work, and must work again, is writing
 }
 
 func (h *health) failed(u use, reason string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.need = max(h.need, u)
+	h.writes = h.writes || u != reading
 	if !h.down {
 		h.down = true
 		h.logger.Warn("the store is unavailable; sessions go on, nobody new gets in", "reason", reason)
@@ -100,8 +101,8 @@ func (h *health) failed(u use, reason string) {
 func (h *health) worked(u use) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.down && u >= h.need {
-		h.down, h.need = false, reading
+	if h.down && (u == writing || !h.writes) {
+		h.down, h.writes = false, false
 		h.logger.Info("the store is available again")
 	}
 }

@@ -25,8 +25,8 @@ const (
 )
 
 // hub hears what other nodes, and this one, have changed: on one channel, over one connection, for all who watch in this process. What
-// it hears is a hint to read again and no more. A forged one costs a look, and a lost one is made good when the connection is back:
-// then everybody reads again.
+// it hears is a hint to read again and no more. A forged one costs a look, and a lost one is made good when the connection is back, or
+// the server: then everybody reads again.
 type hub struct {
 	store  *Store
 	ctx    context.Context
@@ -34,6 +34,7 @@ type hub struct {
 	done   sync.WaitGroup
 
 	look       chan struct{} // something may be gone
+	reread     chan struct{} // anything may have changed
 	subscribed chan struct{} // the connection is new
 
 	mu           sync.Mutex
@@ -50,7 +51,7 @@ func newHub(s *Store) *hub {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &hub{
 		store: s, ctx: ctx, cancel: cancel,
-		look: make(chan struct{}, 1), subscribed: make(chan struct{}, 1), up: make(chan struct{}),
+		look: make(chan struct{}, 1), reread: make(chan struct{}, 1), subscribed: make(chan struct{}, 1), up: make(chan struct{}),
 		watched: make(map[string]*watched), listeners: make(map[chan struct{}]struct{}),
 	}
 }
@@ -65,6 +66,7 @@ func (h *hub) start() {
 	h.started = true
 	h.done.Go(h.run)
 	h.done.Go(h.watchEnds)
+	h.done.Go(h.wakeWatchers)
 }
 
 // close ends all watches and waits for the hub's goroutines.
@@ -162,10 +164,8 @@ func (h *hub) connect() {
 		h.connected = true
 		close(h.up)
 	}
-	for _, entry := range h.watched {
-		entry.notify()
-	}
 	h.wakeListeners()
+	signal(h.reread)
 	signal(h.subscribed)
 }
 

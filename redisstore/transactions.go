@@ -57,8 +57,11 @@ func (s *Store) Create(ctx context.Context, t verifier.Transaction) error {
 		// It has ended by our clock, which counts, and not yet by the server's.
 		other, created, err = c.swap(key, other, sealed, life, message(hash, t.KeepUntil()))
 	}
-	if err == nil && !fresh {
+	switch {
+	case err == nil && !fresh:
 		c.settle(hash, &t)
+	case err != nil && fresh && c.refused:
+		c.release(hash, t.Client) // a full server counts and does not store; without this it would be full for long after
 	}
 	return err
 }
@@ -152,7 +155,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	defer c.end()
 	hash, key := s.names.transaction(id)
 	var sealed string
-	err = c.do(reading, func(ctx context.Context) (err error) { // what only removes, a full server does too
+	err = c.do(removing, func(ctx context.Context) (err error) {
 		sealed, err = removeScript.Run(ctx, s.client, []string{key}, s.names.changes, message(hash, time.Time{})).Text()
 		return err
 	})

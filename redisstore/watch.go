@@ -5,7 +5,11 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
@@ -119,6 +123,52 @@ func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
+	}
+}
+
+const (
+	// Everybody reads again by and by, ten thousand in a second: all at once they would be the next outage.
+	crowd      = 100
+	crowdPause = 10 * time.Millisecond
+
+	// doubt is how often everybody reads again in a cluster, whose nodes lose hints among themselves without our noticing.
+	doubt = 15 * time.Second
+)
+
+// wakeWatchers has all watchers read again when hints may have been lost, or an answer.
+func (h *hub) wakeWatchers() {
+	var doubts <-chan time.Time
+	if _, ok := h.store.client.(*redis.ClusterClient); ok {
+		tick := time.NewTicker(doubt)
+		defer tick.Stop()
+		doubts = tick.C
+	}
+	pause := time.NewTicker(crowdPause)
+	defer pause.Stop()
+	for {
+		select {
+		case <-h.reread:
+		case <-doubts:
+		case <-h.ctx.Done():
+			return
+		}
+		h.mu.Lock()
+		hashes := slices.Collect(maps.Keys(h.watched))
+		h.mu.Unlock()
+		for some := range slices.Chunk(hashes, crowd) {
+			h.mu.Lock()
+			for _, hash := range some {
+				if entry := h.watched[hash]; entry != nil {
+					entry.notify()
+				}
+			}
+			h.mu.Unlock()
+			select {
+			case <-pause.C:
+			case <-h.ctx.Done():
+				return
+			}
+		}
 	}
 }
 

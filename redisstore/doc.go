@@ -9,7 +9,8 @@
 // # What is kept there
 //
 // Names are hashed with a key and values are sealed for their place, so a reader of the server learns no cookie, key, claim or address,
-// and a writer makes no result; he can only forget, which means "verify again". Every key has a time to live.
+// and a writer makes no result. He can remove entries, which means "verify again", and put back what was in the same place before, which
+// is what a fail-over does too; see below. Every key has a time to live.
 //
 //	<prefix>:t:{<hash of the ID>}           a transaction, until its KeepUntil
 //	<prefix>:m:{<hash of the name>}         a one-time mark

@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"internal/faultproxy":       {},
 	"internal/canary":           {},
 	"internal/redistest":        {},
-	"cmd/caddy":                 {"", "caddymodule", "emulator/caddyemulator"},
+	"cmd/caddy":                 {"", "caddymodule", "emulator/caddyemulator", "redisstore"},
 	"e2e":                       {},
 	"examples/...":              {},
 	"e2e/internal/caddyprocess": {},
@@ -60,7 +60,7 @@ func within(folder string, list ...string) bool {
 }
 
 // reachCaddy are the packages that Caddy's types may appear in.
-var reachCaddy = []string{"", "caddymodule", "emulator/caddyemulator", "cmd/caddy", "e2e"}
+var reachCaddy = []string{"", "caddymodule", "redisstore", "emulator/caddyemulator", "cmd/caddy", "e2e"}
 
 // notInProduction are our folders that must not be in the tree of what xcaddy builds.
 var notInProduction = []string{"emulator/...", "verifier/verifiertest", "internal/canary", "internal/redistest", "e2e/...", "internal/faultproxy"}
@@ -177,13 +177,29 @@ func TestEmulatorDoesNotReachVerifier(t *testing.T) {
 func TestProductionBuildHasNoEmulator(t *testing.T) {
 	t.Parallel()
 	for _, p := range listPackages(t) {
-		if p.folder() != "" && p.folder() != "caddymodule" {
+		if p.folder() != "" && p.folder() != "caddymodule" && p.folder() != "redisstore" {
 			continue
 		}
 		for _, dependency := range p.Deps {
 			if folder, ok := ours(dependency); ok && within(folder, notInProduction...) || dependency == "testing" {
 				t.Errorf("package %q reaches %s", p.folder(), dependency)
 			}
+		}
+	}
+}
+
+// Who has one node carries no client for a store that they do not use: it is in builds that name its package.
+func TestRedisIsInBuildsThatAskForIt(t *testing.T) {
+	t.Parallel()
+	reaches := map[string]bool{}
+	for _, p := range listPackages(t) {
+		for _, dependency := range p.Deps {
+			reaches[p.folder()] = reaches[p.folder()] || strings.HasPrefix(dependency, "github.com/redis/")
+		}
+	}
+	for folder, wants := range map[string]bool{"": false, "caddymodule": false, "redisstore": true} {
+		if reaches[folder] != wants {
+			t.Errorf("package %q reaches the client: %v, want %v", folder, reaches[folder], wants)
 		}
 	}
 }

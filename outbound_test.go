@@ -33,6 +33,7 @@ var connecting = map[string]string{
 	"internal/entra/config.go":       "the token endpoint of the tenant, or the machine's identity endpoint",
 	"internal/entra/source.go":       "the same",
 	"internal/patience/transport.go": "those two: it only says for how long",
+	"redisstore/dial.go":             "the store, as configured, or as its sentinels or its cluster name it",
 }
 
 // A server that fetches what a callback, a card or a visitor names can be sent into the operator's own network. Only the

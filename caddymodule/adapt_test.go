@@ -17,6 +17,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-verified-id/caddy-verified-id/caddymodule"
+	_ "github.com/caddy-verified-id/caddy-verified-id/redisstore"
 )
 
 // update writes the JSON of the fixtures anew: go test ./caddymodule -run Adapt -update. Read the difference before you

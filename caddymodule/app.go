@@ -210,12 +210,20 @@ func (a *App) warnWeakenings() {
 	if a.InsecureLoopbackHTTP {
 		a.logger.Warn("insecure setting in use", zap.String("option", "insecure_loopback_http"))
 	}
+	if store, ok := a.storeModule.(weakenable); ok {
+		for _, option := range store.Weakenings() {
+			a.logger.Warn("insecure setting in use", zap.String("option", option))
+		}
+	}
 	for name, c := range a.Credentials {
 		for _, option := range c.weakenings() {
 			a.logger.Warn("insecure setting in use", zap.String("credential", name), zap.String("option", option))
 		}
 	}
 }
+
+// weakenable is a guest module with options that weaken what the gate promises; it names those in use.
+type weakenable interface{ Weakenings() []string }
 
 // Interface guards.
 var (

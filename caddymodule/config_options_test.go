@@ -26,12 +26,16 @@ type optionName struct{ block, option string }
 func (o optionName) String() string { return o.block + " " + o.option }
 
 // knownOptions reads the option tables out of the source, so that no list beside them can rot: every map[string]option in
-// a file of the package, named after what readBlock or block call it.
+// a file of the package, or of a store beside it, named after what readBlock or block call it.
 func knownOptions(t *testing.T) []optionName {
 	t.Helper()
-	sources, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
+	var sources []string
+	for _, pattern := range []string{"*.go", "../redisstore/*.go"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(found), err)
+		}
+		sources = append(sources, found...)
 	}
 	var out []optionName
 	tables := map[string][]string{} // by the name of the function that returns one
@@ -53,7 +57,7 @@ func knownOptions(t *testing.T) []optionName {
 				switch n := node.(type) {
 				case *ast.CallExpr:
 					name := callName(n)
-					if name == "readBlock" && len(n.Args) == 3 {
+					if strings.EqualFold(name, "readBlock") && len(n.Args) == 3 {
 						for _, option := range tableKeys(n.Args[2]) {
 							out = append(out, optionName{blockName(n.Args[1], function), option})
 						}
@@ -84,11 +88,18 @@ func knownOptions(t *testing.T) []optionName {
 	return out
 }
 
-func callName(call *ast.CallExpr) string {
-	if name, ok := call.Fun.(*ast.Ident); ok {
-		return name.Name
+func callName(call *ast.CallExpr) string { return lastName(call.Fun) }
+
+// lastName is the name that an expression ends with: that of a function or type, with or without its package.
+func lastName(expression ast.Expr) string {
+	switch e := expression.(type) {
+	case *ast.Ident:
+		return e.Name
+	case *ast.SelectorExpr:
+		return e.Sel.Name
+	default:
+		return ""
 	}
-	return ""
 }
 
 // blockName is the literal at the beginning of what readBlock is told: "credential "+name is credential. The app and the gate
@@ -121,7 +132,7 @@ func tableKeys(expression ast.Expr) []string {
 		return nil
 	}
 	kind, ok := literal.Type.(*ast.MapType)
-	if !ok || fmt.Sprint(kind.Value) != "option" {
+	if !ok || !strings.EqualFold(lastName(kind.Value), "option") {
 		return nil
 	}
 	var out []string

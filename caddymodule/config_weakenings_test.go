@@ -32,6 +32,9 @@ func TestWeakeningsAreListedEverywhere(t *testing.T) {
 			module = app
 		}
 		weaken(reflect.ValueOf(module), inCode)
+		if store, ok := module.(weakenable); ok {
+			app.storeModule, _ = store.(StoreModule)
+		}
 	}
 	if len(inCode) < 3 {
 		t.Fatalf("found only %v in the code; has the way options are declared changed?", inCode)
@@ -130,9 +133,10 @@ func weaken(value reflect.Value, names map[string]bool) {
 	}
 }
 
-// ours are the structs that are config of this package.
+// ours are the structs that are config of this package, or of a store beside it.
 func ours(kind reflect.Type) bool {
-	return kind.Kind() == reflect.Struct && kind.PkgPath() == reflect.TypeFor[App]().PkgPath()
+	module := strings.TrimSuffix(reflect.TypeFor[App]().PkgPath(), "caddymodule")
+	return kind.Kind() == reflect.Struct && strings.HasPrefix(kind.PkgPath(), module)
 }
 
 // Each load warns, not only the first: whoever looks at the log of today must find it.

@@ -23,7 +23,8 @@ func init() {
 }
 
 // StoreModule is what a guest module in the namespace http.verified_id.stores provides. The store is shared by all
-// configs with the same key and outlives reloads; it is closed when the last of them ends.
+// configs with the same key and outlives reloads; it is closed when the last of them ends. One with options that weaken what
+// the gate promises names those in use by a method Weakenings() []string, and they are warned about at each load.
 type StoreModule interface {
 	// StoreKey names what makes a store another one: its kind, its settings and, if it makes names of it, the name key.
 	// Configs with the same key share one store. It holds no secret that can be read out of it.

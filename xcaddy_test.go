@@ -27,7 +27,10 @@ var productionModules = []string{
 	"verified_id",
 }
 
-// Operators build with xcaddy from the root package. What comes out has our modules and no emulator, which would hand a
+// withRedis is what a second --with adds.
+const withRedis = "http.verified_id.stores.redis"
+
+// Operators build with xcaddy from the root package, and from that of the store if they have several nodes. What comes out has our modules and no emulator, which would hand a
 // credential to whoever asks.
 func TestBuildWithXcaddy(t *testing.T) {
 	t.Parallel()
@@ -38,23 +41,31 @@ func TestBuildWithXcaddy(t *testing.T) {
 	if err != nil {
 		t.Fatalf("asking for Caddy's version: %v", err)
 	}
-	binary := filepath.Join(t.TempDir(), "caddy")
-	if runtime.GOOS == "windows" {
-		binary += ".exe"
-	}
+	for name, with := range map[string][]string{"plain": nil, "redis": {"--with", module + "/redisstore"}} {
+		t.Run(name, func(t *testing.T) {
+			binary := filepath.Join(t.TempDir(), "caddy")
+			if runtime.GOOS == "windows" {
+				binary += ".exe"
+			}
 
-	// Any version of ours, so that nobody is asked which ones are published.
-	build := exec.CommandContext(t.Context(), "go", "run", xcaddy, "build", strings.TrimSpace(string(version)),
-		"--with", module+"@v0.0.0=.", "--output", binary)
-	build.Env = append(os.Environ(), xcaddyEnvironment()...)
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("xcaddy build: %v\n%s", err, output)
-	}
+			// Any version of ours, so that nobody is asked which ones are published.
+			args := append([]string{"run", xcaddy, "build", strings.TrimSpace(string(version)), "--with", module + "@v0.0.0=.", "--output", binary}, with...)
+			build := exec.CommandContext(t.Context(), "go", args...)
+			build.Env = append(os.Environ(), xcaddyEnvironment()...)
+			if output, err := build.CombinedOutput(); err != nil {
+				t.Fatalf("xcaddy build: %v\n%s", err, output)
+			}
 
-	got := listModules(t, binary, "--skip-standard")
-	slices.Sort(got)
-	if !slices.Equal(got, productionModules) {
-		t.Errorf("list-modules names\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(productionModules, "\n\t"))
+			got, want := listModules(t, binary, "--skip-standard"), slices.Clone(productionModules)
+			if with != nil {
+				want = append(want, withRedis)
+			}
+			slices.Sort(got)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("list-modules names\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+			}
+		})
 	}
 }
 

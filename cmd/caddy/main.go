@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command caddy is a Caddy with the gate and with the emulator of Microsoft Entra Verified ID:
+// Command caddy is a Caddy with the gate, its store in Redis, and the emulator of Microsoft Entra Verified ID:
 // for trying, developing and testing on one machine.
 //
 //	go run ./cmd/caddy run --config examples/demo/Caddyfile
@@ -17,6 +17,7 @@ import (
 
 	_ "github.com/caddy-verified-id/caddy-verified-id"
 	"github.com/caddy-verified-id/caddy-verified-id/emulator/caddyemulator"
+	_ "github.com/caddy-verified-id/caddy-verified-id/redisstore"
 )
 
 func main() {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-verified-id/caddy-verified-id/internal/contract"
@@ -19,16 +20,17 @@ import (
 
 // manifestCommand is `caddy verified-id manifest`: what a contract's manifest says, as lines for a Caddyfile.
 func manifestCommand() *cobra.Command {
-	var trustedCA, save string
+	var trustedCA, save, issuer string
 	var loopback bool
 	cmd := &cobra.Command{
-		Use:   "manifest <url or file> [--save <file>]",
+		Use:   "manifest <url or file> [--issuer <did>] [--save <file>]",
 		Short: "Read a credential's manifest and print the lines for the Caddyfile",
 		Long: `Reads the manifest of an issuer's contract, from the address that the issuer or partner publishes or from a file, verifies its
 signature against the issuer's DID document, and prints type, issuer and claims, with the lines for the Caddyfile.
 
-Only did:web is looked up, at the issuer's own host. Where its document cannot be had, the output says NOT VERIFIED: then only the
-host of the manifest vouches for it, so compare the DID with what the issuer tells you. A signature that is wrong is an error.
+Only did:web is looked up, at the issuer's own host. Where its document cannot be had, the output says NOT VERIFIED, nothing is saved
+and the exit code is 2: then only the host of the manifest vouches for it. Ask the issuer for its DID and say it with --issuer; the manifest
+must be by it, and is then taken. A signature that is wrong is an error, with exit code 1, all the same.
 
 With --save the manifest is kept in a file, for the option manifest of a credential. A file that is there already is replaced only by a
 manifest of the same issuer and type: remove it first to accept another one.
@@ -43,16 +45,32 @@ Connections are made to public addresses only, over https, without a proxy, and 
 				return err
 			}
 			said, err := printManifest(cmd.Context(), cmd.OutOrStdout(), args[0], contract.NewFetcher(roots, loopback))
-			if err != nil || save == "" {
+			switch {
+			case err != nil:
 				return err
+			case issuer != "" && issuer != said.Issuer:
+				return fmt.Errorf("manifest %s is by %s, and --issuer says %s", args[0], said.Issuer, issuer)
+			case issuer == "" && !said.Verified:
+				return exitWith(cmd, exitUnverified, fmt.Errorf("manifest %s is NOT VERIFIED; ask the issuer for its DID, and say it with --issuer <did>", args[0]))
+			case save == "":
+				return nil
 			}
 			return saveManifest(save, said)
 		},
 	}
+	cmd.Flags().StringVar(&issuer, "issuer", "", "DID that the issuer has told you: the manifest must be by it")
 	cmd.Flags().StringVar(&save, "save", "", "File to keep the manifest in")
 	cmd.Flags().StringVar(&trustedCA, "trusted-ca", "", "PEM file of certificate authorities in place of the system's")
 	cmd.Flags().BoolVar(&loopback, "insecure-loopback-http", false, "Permit addresses of this machine, for trying with the emulator")
 	return cmd
+}
+
+// exitUnverified is the exit code for a manifest that nobody but its host vouches for.
+const exitUnverified = 2
+
+// exitWith ends a command with an exit code above 1, which Caddy has for its own kind of commands only.
+func exitWith(cmd *cobra.Command, code int, err error) error {
+	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return code, err })(cmd, nil)
 }
 
 func printManifest(ctx context.Context, out io.Writer, from string, fetcher *contract.Fetcher) (*contract.Contract, error) {

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -53,10 +54,21 @@ func runManifest(args ...string) (string, error) {
 	return out.String(), err
 }
 
-// The command prints what belongs into the Caddyfile, and says plainly that nobody but the host vouches for it.
+// exitCode is what the process would end with.
+func exitCode(err error) int {
+	if err == nil {
+		return 0
+	}
+	if code := reflect.Indirect(reflect.ValueOf(err)).FieldByName("ExitCode"); code.IsValid() {
+		return int(code.Int())
+	}
+	return 1
+}
+
+// The command prints what belongs into the Caddyfile.
 func TestManifestCommandPrintsTheLines(t *testing.T) {
 	address := manifestServer(t)
-	out, err := runManifest(address, "--insecure-loopback-http")
+	out, err := runManifest(address, "--insecure-loopback-http", "--issuer", emulator.PartnerAuthority)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +80,32 @@ func TestManifestCommandPrintsTheLines(t *testing.T) {
 	for _, args := range [][]string{
 		{address}, {"/nowhere/manifest.json"}, {writeFile(t, "manifest.json", "{}")}, {strings.Replace(address, "/manifest", "/other", 1), "--insecure-loopback-http"},
 	} {
-		if out, err := runManifest(args...); err == nil {
-			t.Errorf("%q: no error, printed %s", args, out)
+		if out, err := runManifest(args...); exitCode(err) != 1 {
+			t.Errorf("%q: exit code %d, printed %s", args, exitCode(err), out)
+		}
+	}
+}
+
+// Whoever has the manifest's host names another issuer, whose DID leads nowhere. A script that saves the manifest must not take that for a
+// good one: it ends with a code of its own and saves nothing, unless the operator knows the DID from elsewhere.
+func TestUnverifiedManifestIsNotSaved(t *testing.T) {
+	address := manifestServer(t)
+	for _, c := range []struct {
+		args  []string
+		code  int
+		saved bool
+	}{
+		{nil, exitUnverified, false},
+		{[]string{"--issuer", "did:web:other.example"}, 1, false},
+		{[]string{"--issuer", emulator.PartnerAuthority}, 0, true},
+	} {
+		file := filepath.Join(t.TempDir(), "manifest.json")
+		_, err := runManifest(append(c.args, address, "--insecure-loopback-http", "--save", file)...)
+		if exitCode(err) != c.code {
+			t.Errorf("%q: exit code %d, want %d: %v", c.args, exitCode(err), c.code, err)
+		}
+		if _, err := os.Stat(file); (err == nil) != c.saved {
+			t.Errorf("%q: saved %v, want %v", c.args, err == nil, c.saved)
 		}
 	}
 }
@@ -81,7 +117,7 @@ func TestChangedManifestIsNotSaved(t *testing.T) {
 	address := manifestServer(t)
 	file := filepath.Join(t.TempDir(), "manifest.json")
 	for range 2 {
-		if _, err := runManifest(address, "--insecure-loopback-http", "--save", file); err != nil {
+		if _, err := runManifest(address, "--insecure-loopback-http", "--issuer", emulator.PartnerAuthority, "--save", file); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -102,12 +138,12 @@ func TestChangedManifestIsNotSaved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = runManifest(manifestOf(t, "VerifiedEmployee"), "--insecure-loopback-http", "--save", file)
+	_, err = runManifest(manifestOf(t, "VerifiedEmployee"), "--insecure-loopback-http", "--issuer", emulator.DemoAuthority, "--save", file)
 	wantError(t, err, nil, "has CHANGED", "VerifiedIdentity", "VerifiedEmployee", "remove the file")
 	if after, err := os.ReadFile(file); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("the file has changed: %v", err)
 	}
-	_, err = runManifest(address, "--insecure-loopback-http", "--save", writeFile(t, "Caddyfile", "localhost"))
+	_, err = runManifest(address, "--insecure-loopback-http", "--issuer", emulator.PartnerAuthority, "--save", writeFile(t, "Caddyfile", "localhost"))
 	wantError(t, err, nil, "is no manifest")
 
 	if err := os.WriteFile(file, []byte(`{"token": "a.b.c"}`), 0o600); err != nil {

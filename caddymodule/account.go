@@ -45,7 +45,7 @@ func (v *visitRequest) card(p *verifier.Presentation) page.SessionCard {
 		FaceChecked: p.FaceChecked, CrossDevice: p.CrossDevice,
 	}
 	if known := v.app.credentials[p.Credential]; known != nil {
-		card.Name = known.displayName
+		card.Name = known.shownName()
 	}
 	for _, claim := range p.Claims {
 		card.Claims = append(card.Claims, page.Claim{Name: claim.Name, Value: claim.Value})

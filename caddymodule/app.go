@@ -34,8 +34,8 @@ type App struct {
 	// Base URL of the Request Service. Default: https://verifiedid.did.msidentity.com
 	Service string `json:"service,omitempty"`
 
-	// PEM file of certificate authorities trusted, in place of the system's, for the token endpoint and the Request
-	// Service. For an outgoing proxy that inspects TLS, and for the emulator. Default: the system's.
+	// PEM file of certificate authorities trusted, in place of the system's, for the token endpoint, the Request
+	// Service and manifests. For an outgoing proxy that inspects TLS, and for the emulator. Default: the system's.
 	TrustedCA string `json:"trusted_ca,omitempty"`
 
 	// The verifier's DID in the Entra tenant, for example did:web:verifiedid.contoso.com. Required.
@@ -136,7 +136,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.gates, a.assertions = newGateRegistry(), newAssertionCache()
 	for _, step := range []func() error{
 		a.provisionIdentity, a.provisionCredentials, a.provisionPartners, a.provisionSession,
-		a.provisionKeys, a.provisionStore, a.provisionRevocations, a.provisionClient, a.provisionLimits, a.provisionFaceChecks, a.provisionPages, a.provisionMetrics, a.provisionEvents,
+		a.provisionKeys, a.provisionManifests, a.provisionStore, a.provisionRevocations, a.provisionClient, a.provisionLimits, a.provisionFaceChecks, a.provisionPages, a.provisionMetrics, a.provisionEvents,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -146,11 +146,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Start makes this the app that the admin API speaks to and the store follows, and keeps the keys of assertions current if a
-// gate hands assertions over. Gates work from the moment they are provisioned.
+// Start makes this the app that the admin API speaks to and the store follows, keeps the keys of assertions current if a gate
+// hands assertions over, and fetches manifests in the background. Gates work from the moment they are provisioned.
 func (a *App) Start() error {
 	running.set(a)
 	a.reconfigureStore()
+	a.followManifests()
 	if a.gates.asserting() && a.keys.assertion.configured == nil {
 		go a.keys.assertion.follow(a.ctx, a.now)
 	}

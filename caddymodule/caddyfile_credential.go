@@ -49,7 +49,7 @@ func (l *laterChecks) run() error {
 //		type               <type>
 //		issuer             <did>...
 //		request_file       <json file>
-//		manifest           <file>
+//		manifest           <https url or file>
 //		face_check         [<photo claim>] [<threshold>] | off
 //		linked_domain      <host>...
 //		constraint         <claim> is|contains|starts_with <value>...
@@ -127,7 +127,7 @@ func (c *Credential) withoutFiles() *Credential {
 	}
 	judged := *c
 	if judged.Type == "" {
-		judged.Type = "InItsFile"
+		judged.Type = unknownType
 		if face := c.FaceCheck; face == nil || !face.Off && face.PhotoClaim == "" { // which the type decides
 			judged.FaceCheck = &FaceCheck{PhotoClaim: "(in its file)"}
 			if face != nil {
@@ -136,7 +136,7 @@ func (c *Credential) withoutFiles() *Credential {
 		}
 	}
 	if len(judged.Issuers) == 0 {
-		judged.Issuers = []string{"did:web:in-its-file.invalid"}
+		judged.Issuers = []string{unknownIssuer}
 	}
 	return &judged
 }

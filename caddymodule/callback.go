@@ -237,6 +237,9 @@ func (a *App) stillDemanded(t *verifier.Transaction) bool {
 	if !ok {
 		return false
 	}
+	if w.credential.pin != nil && w.credential.learned() == nil { // it may have been begun at another node
+		_ = w.credential.pin.look(a.ctx) // what is not known is not demanded
+	}
 	return gate.requirement(w, boundValue(gate, t)).Fingerprint() == t.Requirement.Fingerprint()
 }
 

@@ -30,7 +30,7 @@ func (g *Gate) explain(r *http.Request, held *session.Session, refusal verifier.
 			continue
 		}
 		presentation := &held.Presentations[at]
-		reason := w.requirement.Meets(presentation, time.Duration(g.MaxAge), now)
+		reason := w.demand().Meets(presentation, time.Duration(g.MaxAge), now)
 		out = append(out, fmt.Sprintf("%s: %s", w.credential.name, g.rule(r, w, presentation, reason, now)))
 	}
 	return out

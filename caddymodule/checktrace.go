@@ -127,7 +127,12 @@ func (s *site) bring(out io.Writer, r *http.Request, cards []presented) error {
 				strings.Join(slices.Sorted(maps.Keys(s.app.credentials)), ", "))
 		}
 		at := s.app.now().Add(-time.Duration(card.Verified))
-		shown, err := verifier.Evaluate(c.requirement(0, nil), card.callback(&c.base), at)
+		want := c.requirement(0, nil)
+		if len(want.AcceptedIssuers) == 0 {
+			fmt.Fprintf(out, "card %s: not accepted, its type and issuer are not known here\n", card.Credential)
+			continue
+		}
+		shown, err := verifier.Evaluate(want, card.callback(&want), at)
 		if refusal, ok := errors.AsType[*verifier.Refusal](err); ok {
 			fmt.Fprintf(out, "card %s: not accepted, %s\n", card.Credential, strings.TrimSpace(string(refusal.Reason)+" "+refusal.Claim))
 			continue

@@ -30,9 +30,15 @@ type Credential struct {
 	// same. Read when the config is loaded; placeholders are supported. Default: none.
 	RequestFile string `json:"request_file,omitempty"`
 
-	// File with the manifest of the issuer's contract, as `caddy verified-id manifest` saves it: type and issuer are taken from it. Its
-	// signature is verified when it is saved, not when it is read: a load calls nobody. Read when the config is loaded;
-	// placeholders are supported. Default: none.
+	// Manifest of the issuer's contract, from which type and issuer are taken; what type and issuer say as well must be the same.
+	// Placeholders are supported. Default: none.
+	//
+	// An https address is fetched after the load, never during it, once: what it says is pinned in Caddy's storage, for all nodes, and only the
+	// command `caddy verified-id pin` replaces it. Its signature must be by a key of the issuer's did:web document, unless issuer is written as
+	// well. Until it is pinned nobody passes. It is looked at again twice a day; while it names another type or issuer, nobody can begin, and
+	// sessions go on.
+	//
+	// A file is read when the config is loaded, as `caddy verified-id manifest` saves it. Its signature is verified when it is saved.
 	Manifest string `json:"manifest,omitempty"`
 
 	// Face Check, on unless switched off in writing. Default: the claim photo with threshold 70.
@@ -111,6 +117,7 @@ type credential struct {
 	base        verifier.Requirement
 	partners    []string
 	keep        map[string]bool
+	pin         *pinnedManifest // nil unless type and issuer are learned from a manifest; base then has no issuers
 }
 
 // provisionCredentials checks all credentials.
@@ -122,13 +129,17 @@ func (a *App) provisionCredentials() error {
 	for name, c := range a.Credentials {
 		complete, err := a.withRequestFile(c)
 		if err == nil {
-			complete, err = withManifest(complete)
+			complete, err = a.withManifest(complete)
 		}
 		if err != nil {
 			return fmt.Errorf("credential %s: %w", name, err)
 		}
 		a.Credentials[name] = complete
-		built, err := a.buildCredential(name, complete)
+		build := a.buildCredential
+		if complete != nil && isManifestURL(complete.Manifest) {
+			build = a.buildLearning
+		}
+		built, err := build(name, complete)
 		if err != nil && c != nil && c.RequestFile != "" {
 			return fmt.Errorf("credential %s with its request_file: %w", name, err)
 		}
@@ -312,6 +323,9 @@ func (c *credential) keepFor(claims ...string) {
 // requirement is the credential as a gate asks for it: with a higher face bar, required claims and a bound value.
 func (c *credential) requirement(threshold int, required []verifier.RequiredClaim) verifier.Requirement {
 	r := c.base
+	if pin := c.learned(); pin != nil {
+		r.Type, r.AcceptedIssuers = pin.Type, []string{pin.Issuer}
+	}
 	if threshold > 0 && r.FaceCheck != nil && threshold > r.FaceCheck.Threshold {
 		face := *r.FaceCheck
 		face.Threshold = threshold

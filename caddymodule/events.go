@@ -25,6 +25,8 @@ const (
 	eventSessionEnded   = "session_ended"
 	eventRevoked        = "session_revoked" // by the operator; one event, however many sessions it ends
 
+	eventManifestChanged = "manifest_changed" // a credential's manifest names another type or issuer than is pinned
+
 	// eventFaceCheckBudget: four fifths, or all, of the day's Face Checks are spent.
 	eventFaceCheckBudget = "face_check_budget"
 )
@@ -45,7 +47,7 @@ func (a *App) provisionEvents() error {
 // auditLog is the name of the logger below the app's, verified_id.audit in all, so that operators can give it a file of its own.
 const auditLog = "audit"
 
-// visitFields are on every event of a visit, which is every one but those of the operator and of the day's budget.
+// visitFields are on every event of a visit, which is every one but those of the operator, of manifests and of the day's budget.
 var visitFields = []string{"client_ip", "correlation_vector", "site"}
 
 // eventFields are what an event may carry. Another field is not emitted: what nobody has described may be personal.
@@ -58,6 +60,7 @@ var eventFields = map[string][]string{
 	eventIDVReturned:     {"credential", "partner"},
 	eventSessionStarted:  {"credential", "cross_device", "gate", "request_id", "session_id", "subject"},
 	eventSessionEnded:    {"reason", "session_id", "subject"},
+	eventManifestChanged: {"credential", "issuer"},
 	eventRevoked:         {"credential", "issuer", "kept", "kind", "session_id", "subject"},
 	eventFaceCheckBudget: {"budget", "spent"},
 }

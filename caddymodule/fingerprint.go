@@ -22,11 +22,15 @@ func (g *Gate) fingerprint() string {
 		MaxAge       caddy.Duration
 		Bind         *Bind
 		StartFrom    []string `json:",omitempty"`
+		Manifests    []string `json:",omitempty"`
 	}{Site: g.site.origin.url, MaxAge: g.MaxAge, Bind: g.Bind, StartFrom: g.StartFrom}
 	for _, w := range g.wants {
 		r := w.requirement
 		r.Keep = nil // what other gates keep does not make this a different gate
 		demand.Requirements = append(demand.Requirements, r)
+		if pin := w.credential.pin; pin != nil { // stands for what it says, which a node may not know yet
+			demand.Manifests = append(demand.Manifests, pin.path)
+		}
 	}
 	text, err := json.Marshal(demand)
 	if err != nil {

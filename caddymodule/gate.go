@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -122,7 +123,8 @@ type Bind struct {
 // want is one credential as this gate demands it.
 type want struct {
 	credential  *credential
-	requirement verifier.Requirement
+	requirement verifier.Requirement // without what is learned from a manifest; see demand
+	learned     *atomic.Pointer[learnedDemand]
 }
 
 // CaddyModule returns the Caddy module information.
@@ -240,7 +242,7 @@ func (g *Gate) provisionWants() error {
 		if g.Bind != nil {
 			credential.keepFor(g.Bind.Claim)
 		}
-		g.wants = append(g.wants, want{credential, credential.requirement(g.FaceCheck, required)})
+		g.wants = append(g.wants, newWant(credential, credential.requirement(g.FaceCheck, required)))
 	}
 	return nil
 }

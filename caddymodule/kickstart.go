@@ -53,6 +53,11 @@ func (v *visitRequest) idv() {
 		v.problemAfter(page.ProblemLimited, wait)
 		return
 	}
+	if !v.known(w) { // nor could the card be shown that the partner would issue
+		v.app.metrics.kickstarts.WithLabelValues("manifest").Inc()
+		v.problemAfter(page.ProblemUnavailable, time.Minute)
+		return
+	}
 	j := journey{Visit: token, Partner: name, Credential: credential, RequestID: randomText(16), Started: v.now.UTC()}
 	j.Visit.Reason, j.Visit.Browser = "", ""
 	to, err := v.kickstart(j)

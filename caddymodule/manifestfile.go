@@ -16,16 +16,26 @@ import (
 // maxManifestFile bounds a manifest's file, in bytes.
 const maxManifestFile = 1 << 20
 
-// checkManifestName refuses an address: a load calls nobody, and who issues the cards must not change by itself (TM-139).
-func checkManifestName(value string) error {
-	if strings.Contains(value, "://") {
-		return optionError("manifest", value, "must be a file; make it with: caddy verified-id manifest "+value+" --save manifest.json")
+// isManifestURL says whether the option manifest names an address; otherwise it is a file.
+func isManifestURL(value string) bool { return strings.Contains(value, "://") }
+
+// checkManifestName refuses an address that would never be fetched. Plain HTTP on this machine is judged at load, where
+// insecure_loopback_http is known.
+func checkManifestName(value string) error { return checkManifestURL(value, true) }
+
+func checkManifestURL(value string, loopback bool) error {
+	if !isManifestURL(value) {
+		return nil
+	}
+	if err := contract.CheckURL(value, loopback); err != nil {
+		return optionError("manifest", value, err.Error())
 	}
 	return nil
 }
 
-// withManifest is the credential with type and issuer of its manifest. What the config says too must be the same.
-func withManifest(c *Credential) (*Credential, error) {
+// withManifest is the credential with type and issuer of its manifest, if that is a file. What the config says too must be the same. Of an
+// address it takes what the placeholders stand for.
+func (a *App) withManifest(c *Credential) (*Credential, error) {
 	if c == nil || c.Manifest == "" {
 		return c, nil
 	}
@@ -33,8 +43,10 @@ func withManifest(c *Credential) (*Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkManifestName(path); err != nil {
-		return nil, err
+	if isManifestURL(path) {
+		out := *c
+		out.Manifest = path
+		return &out, checkManifestURL(path, a.InsecureLoopbackHTTP)
 	}
 	said, err := readManifestFile(path)
 	if err != nil {

@@ -166,7 +166,7 @@ func (p *passage) refusal(now time.Time) verifier.Reason {
 	}
 	for i := range p.gate.wants {
 		if w := &p.gate.wants[i]; w.credential.name == p.who.presentation.Credential {
-			return w.requirement.Meets(p.who.presentation, time.Duration(p.gate.MaxAge), now)
+			return w.demand().Meets(p.who.presentation, time.Duration(p.gate.MaxAge), now)
 		}
 	}
 	return ""

@@ -124,7 +124,7 @@ func (g *Gate) problem(refusal verifier.Reason) problem {
 	p.Start = g.startURL(p.ReturnTo, refusal)
 	p.Credentials = make([]problemCredential, 0, len(g.wants))
 	for _, w := range g.wants {
-		p.Credentials = append(p.Credentials, problemCredential{w.credential.name, w.credential.displayName})
+		p.Credentials = append(p.Credentials, problemCredential{w.credential.name, w.credential.shownName()})
 	}
 	return p
 }

@@ -17,7 +17,7 @@ import (
 // labelValues are all that a label of ours may say. A word that is missing here is a new series for every operator, and
 // belongs into the documentation as well.
 var labelValues = map[string]map[string][]string{
-	"caddy_verified_id_starts_total": {"result": {"started", "limited", "full", "store", "busy", "refused", "unreachable", "budget", "outside"}},
+	"caddy_verified_id_starts_total": {"result": {"started", "limited", "full", "store", "busy", "refused", "unreachable", "budget", "outside", "manifest"}},
 	"caddy_verified_id_callbacks_total": {"status": {
 		"store", "unauthenticated", "malformed", "early", "foreign", "unknown_status", "replay", "late",
 		"request_retrieved", "presentation_verified", "presentation_error",
@@ -26,7 +26,7 @@ var labelValues = map[string]map[string][]string{
 	"caddy_verified_id_report_only_total": {"reason": append([]string{
 		string(noSession), string(sessionExpired), string(sessionRevoked), string(bindMissing), string(bindMismatch),
 	}, reasonWords()...)},
-	"caddy_verified_id_kickstarts_total":  {"result": {"sent", "limited", "failed", "outside"}},
+	"caddy_verified_id_kickstarts_total":  {"result": {"sent", "limited", "failed", "outside", "manifest"}},
 	"caddy_verified_id_sessions_total":    {},
 	"caddy_verified_id_revocations_total": {"kind": {"session", "subject", "issuer", "credential", "all"}},
 	"caddy_verified_id_face_checks_today": {},

@@ -57,7 +57,7 @@ func (a *App) checkRevocation(kind verifier.RevocationKind, value string) error 
 	case verifier.RevokeIssuer:
 		issuers := map[string]bool{}
 		for _, c := range a.credentials {
-			for _, issuer := range c.base.AcceptedIssuers {
+			for _, issuer := range c.issuers() {
 				issuers[issuer] = true
 			}
 		}

@@ -181,14 +181,14 @@ func (g *Gate) decide(r *http.Request, held *session.Session, now time.Time) (id
 			if presentation.Credential != g.wants[w].credential.name {
 				continue
 			}
-			reason := g.wants[w].requirement.Meets(presentation, time.Duration(g.MaxAge), now)
+			reason := g.wants[w].demand().Meets(presentation, time.Duration(g.MaxAge), now)
 			if g.Bind != nil {
 				if value, has := presentation.Claim(g.Bind.Claim); !has || value != bound {
 					reason = bindMismatch
 				}
 			}
 			if reason == "" {
-				return identity{held, presentation, &g.wants[w].requirement}, ""
+				return identity{held, presentation, g.wants[w].demand()}, ""
 			}
 			refusal = nearer(refusal, reason)
 		}

@@ -141,7 +141,7 @@ func (g *Gate) choices() []page.Choice {
 
 func (g *Gate) choice(w want) page.Choice {
 	c := page.Choice{
-		Credential: w.credential.name, Name: w.credential.displayName, Purpose: w.requirement.Purpose,
+		Credential: w.credential.name, Name: w.credential.shownName(), Purpose: w.requirement.Purpose,
 		FaceCheck: w.requirement.FaceCheck != nil, Particular: g.Bind != nil || len(w.requirement.Constraints) > 0,
 	}
 	for _, name := range w.credential.partners {
@@ -210,6 +210,11 @@ func (v *visitRequest) request() {
 	if wait, ok := v.mayStart(); !ok {
 		v.app.metrics.starts.WithLabelValues("limited").Inc()
 		v.problemAfter(page.ProblemLimited, wait)
+		return
+	}
+	if !v.known(w) {
+		v.app.metrics.starts.WithLabelValues("manifest").Inc()
+		v.problemAfter(page.ProblemUnavailable, time.Minute)
 		return
 	}
 	t := v.newTransaction(token, binding, gate.requirement(w, bound))

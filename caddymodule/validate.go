@@ -25,7 +25,7 @@ func (g *Gate) Validate() error {
 		if err := g.checkCredential(w.credential.name, w.credential.base.FaceCheck); err != nil {
 			return err
 		}
-		if err := w.credential.requirement(g.FaceCheck, w.requirement.RequiredClaims).Validate(); err != nil {
+		if err := w.credential.validate(w.credential.requirement(g.FaceCheck, w.requirement.RequiredClaims)); err != nil {
 			return fmt.Errorf("credential %s: %w", w.credential.name, err)
 		}
 	}

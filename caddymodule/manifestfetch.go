@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/contract"
+)
+
+const (
+	// checkManifest is how old the last look at a manifest may get before one of the nodes asks for it again. What comes then is compared and
+	// never taken.
+	checkManifest = 12 * time.Hour
+
+	// retryManifest is how soon a manifest that could not be had is asked for again; each failure doubles it, up to retryManifestMost.
+	// Visitors can have it asked for as soon as the first.
+	retryManifest     = 10 * time.Second
+	retryManifestMost = 10 * time.Minute
+
+	// manifestPatience is how long a visitor's request waits for a manifest that was never read.
+	manifestPatience = 8 * time.Second
+)
+
+// follow keeps what is pinned current until ctx ends: it hears of what other nodes and the command have stored, fetches what was never
+// fetched, and looks from time to time whether the manifest has changed. It begins with sealing the pin anew, so that a sealing key can be
+// taken out of use.
+func (p *pinnedManifest) follow(ctx context.Context) {
+	if err := p.replace(ctx, again); err != nil && !errors.Is(err, errPinDamaged) && ctx.Err() == nil {
+		p.logger.Warn("sealing a manifest's pin anew", zap.String("credential", p.credential), zap.Error(err))
+	}
+	ticker := time.NewTicker(lookInterval)
+	defer ticker.Stop()
+	for {
+		if p.look(ctx) == nil && p.due() {
+			p.attempt(true)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// again stores what is stored.
+func again(stored *manifestPin, err error) (*manifestPin, error) { return stored, err }
+
+// due says whether the manifest should be asked for.
+func (p *pinnedManifest) due() bool {
+	pin := p.current.Load()
+	return pin == nil || p.now().Sub(pin.Checked) >= checkManifest || pin.Checked.After(p.now().Add(clockSkew))
+}
+
+// attempt asks for the manifest once. Whoever comes while that is under way waits for the same attempt. The channel is closed when it is over,
+// or if it is too early for one; patient is who can wait longer after each failure.
+func (p *pinnedManifest) attempt(patient bool) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.trying != nil {
+		return p.trying
+	}
+	done := make(chan struct{})
+	wait := retryManifest
+	if patient {
+		wait = backOff(p.failures)
+	}
+	if !p.tried.IsZero() && p.now().Before(p.tried.Add(wait)) {
+		close(done)
+		return done
+	}
+	p.trying, p.tried = done, p.now()
+	go func() {
+		err := p.learn(p.ctx)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.trying, p.failed = nil, err
+		if p.failures++; err == nil {
+			p.failures = 0
+		}
+		close(done)
+	}()
+	return done
+}
+
+func backOff(failures int) time.Duration {
+	return min(retryManifest<<min(max(failures-1, 0), 10), retryManifestMost)
+}
+
+// learn fetches the manifest: the first is pinned, if it may be; later ones are compared with the pin. What could not be fetched, or is signed by
+// somebody else, changes nothing.
+func (p *pinnedManifest) learn(ctx context.Context) error {
+	said, err := p.fetcher.Get(ctx, p.url)
+	if said == nil && ctx.Err() == nil {
+		p.logger.Warn("a manifest cannot be had", zap.String("credential", p.credential), zap.String("manifest", p.url), zap.Error(err),
+			zap.Bool("pinned", p.current.Load() != nil))
+	}
+	if said == nil && p.current.Load() == nil {
+		return err
+	}
+	var changed *manifestChange
+	failed := p.replace(ctx, func(stored *manifestPin, err error) (*manifestPin, error) {
+		if err != nil {
+			return nil, err
+		}
+		pin, err := p.next(stored, said)
+		if err != nil {
+			return nil, err
+		}
+		if pin.Changed != nil && (stored.Changed == nil || *stored.Changed != *pin.Changed) {
+			changed = pin.Changed
+		}
+		return pin, nil
+	})
+	if failed != nil && err != nil {
+		failed = fmt.Errorf("%w (%w)", failed, err)
+	}
+	if failed != nil && ctx.Err() == nil {
+		p.logger.Error("a manifest is not pinned", zap.String("credential", p.credential), zap.String("manifest", p.url), zap.Error(failed))
+	}
+	if failed == nil && changed != nil {
+		p.told(changed)
+	}
+	return failed
+}
+
+// next is the pin after the manifest was asked for; said is nil if it could not be had.
+func (p *pinnedManifest) next(stored *manifestPin, said *contract.Contract) (*manifestPin, error) {
+	now := p.now()
+	var pin *manifestPin
+	switch {
+	case stored == nil:
+		if err := p.meets(p.url, said.Type, said.Issuer, said.Verified); err != nil {
+			return nil, err
+		}
+		pin = newManifestPin(p.url, said, now)
+	default:
+		copied := *stored
+		pin = &copied
+		if said != nil {
+			pin.compare(said, now)
+		}
+	}
+	pin.Checked = now.UTC()
+	return pin, nil
+}
+
+// ready returns what is pinned for somebody who wants to begin, and fetches what was never fetched. An error says why nobody can begin, and what
+// the operator does about it.
+func (p *pinnedManifest) ready(ctx context.Context) (*manifestPin, error) {
+	if p.current.Load() == nil {
+		if err := p.look(context.WithoutCancel(ctx)); err != nil {
+			return nil, err
+		}
+	}
+	if p.current.Load() == nil {
+		patience := time.NewTimer(manifestPatience)
+		defer patience.Stop()
+		select {
+		case <-p.attempt(false):
+		case <-patience.C:
+		case <-ctx.Done():
+		}
+	}
+	pin := p.current.Load()
+	if pin == nil {
+		return nil, p.why()
+	}
+	if pin.Changed != nil {
+		return nil, p.changedError(pin)
+	}
+	return pin, nil
+}
+
+func (p *pinnedManifest) why() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failed != nil {
+		return p.failed
+	}
+	return fmt.Errorf("manifest %s has not been read yet", p.url)
+}

@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -61,6 +62,7 @@ type checkPlan struct {
 	app     *App
 	servers []*caddyhttp.Server // those that listen on the site's port come first
 	folder  string              // where the keys go that the app makes for itself
+	unknown map[string]error    // credentials whose manifest is not known here, and why
 }
 
 // planCheck cuts a config down and provisions what is left.
@@ -74,11 +76,41 @@ func planCheck(config []byte, set []string, port uint) (*checkPlan, error) {
 	if err == nil {
 		err = p.provision(reduced, port)
 	}
+	if err == nil {
+		p.learn(config)
+	}
 	if err != nil {
 		p.close()
 		return nil, err
 	}
 	return p, nil
+}
+
+// learn takes over what Caddy's own storage has of manifests, if it can be read here. Nobody is called.
+func (p *checkPlan) learn(config []byte) {
+	pins, err := p.app.pinsOf(nil)
+	if err != nil || len(pins) == 0 {
+		return
+	}
+	kept, err := commandAppOf(config)
+	if err == nil {
+		err = kept.readPins()
+	}
+	p.unknown = map[string]error{}
+	for _, pin := range pins {
+		why := err
+		if why == nil {
+			stored := kept.credentials[pin.credential].pin
+			pin.current.Store(stored.current.Load())
+			why = stored.damaged
+		}
+		if pin.current.Load() == nil {
+			if why == nil {
+				why = errors.New("Caddy has not read it yet, or could not verify it; its log says why")
+			}
+			p.unknown[pin.credential] = fmt.Errorf("credential %s: type and issuer are not known here, so no card opens anything: manifest %s: %w", pin.credential, pin.url, why)
+		}
+	}
 }
 
 // close gives back what the app has taken, and removes its keys.

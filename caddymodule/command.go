@@ -8,7 +8,7 @@ import (
 )
 
 // subcommands make what stands under `caddy verified-id`, each in a file of its own.
-var subcommands = []func() *cobra.Command{checkCommand, revokeCommand, requestCommand, kickstartCommand, keysCommand, manifestCommand}
+var subcommands = []func() *cobra.Command{checkCommand, revokeCommand, requestCommand, kickstartCommand, keysCommand, manifestCommand, pinCommand}
 
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{

@@ -5,6 +5,8 @@ package caddymodule
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 )
@@ -100,5 +102,8 @@ func check(out io.Writer, config []byte, q *checkQuestion) (passes bool, err err
 	}
 	defer plan.close()
 	fmt.Fprintln(out, q.method, request.URL)
+	for _, name := range slices.Sorted(maps.Keys(plan.unknown)) {
+		fmt.Fprintln(out, "NOTE:", plan.unknown[name])
+	}
 	return plan.run(out, request, presented)
 }

@@ -50,6 +50,9 @@ func printRequests(out io.Writer, config []byte, name string) error {
 	if c == nil {
 		return fmt.Errorf("credential %q is not defined; the config has %s", name, strings.Join(slices.Sorted(maps.Keys(plan.app.credentials)), ", "))
 	}
+	if err := plan.unknown[name]; err != nil {
+		return err
+	}
 	var bodies []string
 	for _, gate := range plan.app.gates.all() {
 		w, ok := gate.want(name)

@@ -45,6 +45,10 @@ func (f *configFlags) commandApp() (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	return commandAppOf(content)
+}
+
+func commandAppOf(content []byte) (*App, error) {
 	var config struct {
 		Storage json.RawMessage            `json:"storage"`
 		Apps    map[string]json.RawMessage `json:"apps"`
@@ -59,6 +63,7 @@ func (f *configFlags) commandApp() (*App, error) {
 	if err := caddy.StrictUnmarshalJSON(config.Apps["verified_id"], app); err != nil {
 		return nil, fmt.Errorf("reading the config: %w", err)
 	}
+	var err error
 	quiet := &caddy.CustomLog{BaseLog: caddy.BaseLog{WriterRaw: json.RawMessage(`{"output": "discard"}`)}}
 	app.ctx, err = caddy.ProvisionContext(&caddy.Config{
 		Admin: &caddy.AdminConfig{Disabled: true}, StorageRaw: config.Storage,

@@ -10,9 +10,12 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // MinKeySize is the length of the shortest key a [KeyRing] takes, in bytes.
@@ -39,9 +42,9 @@ var (
 
 // KeyRing holds the sealing keys. It is safe for concurrent use.
 type KeyRing struct {
-	keys []ringKey
+	keys atomic.Pointer[[]ringKey] // never empty
 
-	mu      sync.Mutex
+	mu      sync.Mutex // while keys or sealers change
 	sealers map[string]*Sealer
 }
 
@@ -65,25 +68,66 @@ type keyID [4]byte
 // Nonces are random, so a key should seal no more than 2³² texts (NIST SP 800-38D): replace it after half a year if the
 // site makes 200 seals a second.
 func NewKeyRing(keys ...[]byte) (*KeyRing, error) {
+	ring, err := ringOf(keys)
+	if err != nil {
+		return nil, err
+	}
+	k := &KeyRing{sealers: make(map[string]*Sealer)}
+	k.keys.Store(&ring)
+	return k, nil
+}
+
+// Replace puts these keys in place of those of the ring, by the rules of [NewKeyRing]. Its sealers follow, so whoever holds one
+// needs no other; what is sealed or opened meanwhile is so by the keys before or by these. After an error the ring is as it was.
+func (k *KeyRing) Replace(keys ...[]byte) error {
+	ring, err := ringOf(keys)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if slices.EqualFunc(ring, *k.keys.Load(), func(a, b ringKey) bool { return bytes.Equal(a.secret, b.secret) }) {
+		return nil
+	}
+	k.keys.Store(&ring)
+	for purpose, s := range k.sealers {
+		s.use(ring, purpose)
+	}
+	return nil
+}
+
+// ringOf checks the keys and copies them.
+func ringOf(keys [][]byte) ([]ringKey, error) {
 	if len(keys) == 0 {
 		return nil, ErrNoKey
 	}
-	ring := &KeyRing{sealers: make(map[string]*Sealer)}
+	var ring []ringKey
 	for i, key := range keys {
 		if err := checkKey(key); err != nil {
 			return nil, fmt.Errorf("sealing key %d of %d: %w", i+1, len(keys), err)
 		}
-		k := ringKey{secret: bytes.Clone(key)}
-		copy(k.id[:], derive(key, "key id", len(k.id)))
-		for j, other := range ring.keys {
+		k := ringKey{secret: bytes.Clone(key), id: idOf(key)}
+		for j, other := range ring {
 			// Different keys share an id once in four thousand million pairs. They could not be told apart.
 			if other.id == k.id {
 				return nil, fmt.Errorf("sealing keys %d and %d: %w", j+1, i+1, ErrKeyTwice)
 			}
 		}
-		ring.keys = append(ring.keys, k)
+		ring = append(ring, k)
 	}
 	return ring, nil
+}
+
+// KeyID returns the name of a key, eight hexadecimal digits. It tells nothing of the key, and every text that the key sealed
+// begins with it.
+func KeyID(key []byte) string {
+	id := idOf(key)
+	return hex.EncodeToString(id[:])
+}
+
+func idOf(key []byte) (id keyID) {
+	copy(id[:], derive(key, "key id", len(id)))
+	return id
 }
 
 // Sealer returns the sealer for a purpose, one of the Purpose constants. It is made once and kept.
@@ -93,10 +137,8 @@ func (k *KeyRing) Sealer(purpose string) *Sealer {
 	if s, ok := k.sealers[purpose]; ok {
 		return s
 	}
-	s := &Sealer{keys: make([]sealKey, 0, len(k.keys))}
-	for _, key := range k.keys {
-		s.keys = append(s.keys, newSealKey(key, purpose))
-	}
+	s := new(Sealer)
+	s.use(*k.keys.Load(), purpose)
 	k.sealers[purpose] = s
 	return s
 }
@@ -105,7 +147,7 @@ func (k *KeyRing) Sealer(purpose string) *Sealer {
 // is of, not even by trying all that are likely (TM-142). It is the same on all nodes, and changes when the first key does:
 // names that must outlive a rotation need a ring of their own.
 func (k *KeyRing) Digest(purpose, text string) string {
-	mac := hmac.New(sha256.New, derive(k.keys[0].secret, "digest\x00"+purpose, sha256.Size))
+	mac := hmac.New(sha256.New, derive((*k.keys.Load())[0].secret, "digest\x00"+purpose, sha256.Size))
 	mac.Write([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }

@@ -4,6 +4,7 @@ package session_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"strings"
@@ -152,6 +153,81 @@ func TestKeyRotationUnderLoad(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// Whoever holds a sealer, a store for instance, follows the ring without being told: what was sealed opens as long as its key
+// is there, and no longer. A ring that is refused changes nothing. TM-024.
+func TestSealersFollowTheirRing(t *testing.T) {
+	t.Parallel()
+	ring := newRing(t, 1)
+	held := ring.Sealer(session.PurposeStore)
+	old := held.Seal([]byte("old"), "ad")
+	digest := ring.Digest("p", "text")
+	if err := ring.Replace(testKey(2), testKey(1)); err != nil {
+		t.Fatal(err)
+	}
+	fresh := held.Seal([]byte("fresh"), "ad")
+	if fresh[:6] == old[:6] || ring.Digest("p", "text") == digest {
+		t.Error("the key before still seals")
+	}
+	for _, sealer := range []*session.Sealer{held, ring.Sealer(session.PurposeStore), newRing(t, 1, 2).Sealer(session.PurposeStore)} {
+		for text, sealed := range map[string]string{"old": old, "fresh": fresh} {
+			if plain, err := sealer.Open(sealed, "ad"); err != nil || string(plain) != text {
+				t.Errorf("Open() = %q, %v, want %s", plain, err, text)
+			}
+		}
+	}
+	for name, keys := range map[string][][]byte{"none": nil, "weak": {testKey(3), make([]byte, 32)}, "twice": {testKey(3), testKey(3)}} {
+		if err := ring.Replace(keys...); err == nil {
+			t.Errorf("%s: replaced", name)
+		}
+	}
+	if sealed := held.Seal([]byte("fresh"), "ad"); sealed[:6] != fresh[:6] {
+		t.Error("a refused ring seals")
+	}
+	if err := ring.Replace(testKey(2)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := held.Open(old, "ad"); !errors.Is(err, session.ErrNotOpened) {
+		t.Errorf("Open() = %v, want ErrNotOpened: the key has gone", err)
+	}
+}
+
+// Keys turn while every core seals and opens: nothing is torn, nothing fails as long as both rings know both keys. TM-024.
+func TestReplaceUnderLoad(t *testing.T) {
+	t.Parallel()
+	ring := newRing(t, 1, 2)
+	sealer := ring.Sealer(session.PurposeSession)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 500 {
+				if plain, err := sealer.Open(sealer.Seal([]byte("plain"), "ad"), "ad"); err != nil || string(plain) != "plain" {
+					t.Errorf("Open() = %q, %v, want plain", plain, err)
+				}
+			}
+		})
+	}
+	for i := range 200 {
+		keys := [][]byte{testKey(1), testKey(2)}
+		if err := ring.Replace(keys[i%2], keys[1-i%2]); err != nil {
+			t.Fatal(err)
+		}
+		ring.Sealer(string(rune('a' + i%20)))
+	}
+	wg.Wait()
+}
+
+// The name of a key stands at the front of what it seals, and holds nothing of the key.
+func TestKeyIDNamesTheKey(t *testing.T) {
+	t.Parallel()
+	sealed, err := base64.RawURLEncoding.DecodeString(newRing(t, 1).Sealer("p").Seal(nil, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := session.KeyID(testKey(1)), hex.EncodeToString(sealed[1:5]); got != want {
+		t.Errorf("KeyID() = %s, want %s", got, want)
+	}
 }
 
 func TestSealerIsMadeOnce(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"sync/atomic"
 )
 
 // ErrNotOpened means that a text was not sealed by us for this purpose and this associated data, or not by a key we still
@@ -30,10 +31,13 @@ const (
 var encoding = base64.RawURLEncoding.Strict()
 
 // Sealer seals and opens for one purpose, with AES-256-GCM and a fresh random nonce for each text. It is safe for concurrent
-// use. It comes from [KeyRing.Sealer].
+// use. It comes from [KeyRing.Sealer], and follows the keys of its ring.
 type Sealer struct {
-	keys []sealKey // the first seals; never empty
+	keys atomic.Pointer[sealKeys]
 }
+
+// sealKeys are the keys of a ring, made ready for one purpose. The first seals; there is one at least.
+type sealKeys []sealKey
 
 // sealKey is one key of the ring, made ready for one purpose.
 type sealKey struct {
@@ -42,13 +46,22 @@ type sealKey struct {
 	prefix []byte      // what all associated data begins with: version, purpose with its length, key id
 }
 
+// use makes these the sealer's keys.
+func (s *Sealer) use(ring []ringKey, purpose string) {
+	keys := make(sealKeys, 0, len(ring))
+	for _, key := range ring {
+		keys = append(keys, newSealKey(key, purpose))
+	}
+	s.keys.Store(&keys)
+}
+
 // Seal returns plain as text that nobody without the key can read or change. It has the characters A–Z a–z 0–9 - _ only and
 // is 4⁄3 × (len(plain) + [SealOverhead]) long.
 //
 // It opens only with the same ad, the associated data, which is not contained in it. Use ad to say what the text may be used
 // for: cookie name, host, store key (TM-021). [AD] joins several.
 func (s *Sealer) Seal(plain []byte, ad string) string {
-	key := &s.keys[0]
+	key := &(*s.keys.Load())[0]
 	size := SealOverhead + len(plain)
 	buf := make([]byte, 0, size+len(key.prefix)+len(ad))
 	buf = append(buf, sealVersion)
@@ -75,13 +88,14 @@ func (s *Sealer) appendOpen(dst []byte, sealed, ad string) ([]byte, error) {
 	if size < SealOverhead || len(sealed)%4 == 1 {
 		return nil, ErrNotOpened
 	}
-	scratch := getScratch(size + s.adSize(ad))
+	keys := *s.keys.Load()
+	scratch := getScratch(size + keys.adSize(ad))
 	defer scratch.put()
 	buf := scratch.b[:size]
 	if n, err := encoding.Decode(buf, []byte(sealed)); err != nil || n != size || buf[0] != sealVersion {
 		return nil, ErrNotOpened
 	}
-	key, known := s.keyFor(keyID(buf[1:headerSize]))
+	key, known := keys.keyFor(keyID(buf[1:headerSize]))
 	plain, err := key.aead.Open(dst, nil, buf[headerSize:], key.appendAD(buf[size:size], ad))
 	if err != nil || !known {
 		return nil, ErrNotOpened
@@ -90,17 +104,17 @@ func (s *Sealer) appendOpen(dst []byte, sealed, ad string) ([]byte, error) {
 }
 
 // keyFor returns the key with this id. If there is none it returns one all the same, so that to try it costs as much.
-func (s *Sealer) keyFor(id keyID) (key *sealKey, known bool) {
-	for i := range s.keys {
-		if s.keys[i].id == id {
-			return &s.keys[i], true
+func (k sealKeys) keyFor(id keyID) (key *sealKey, known bool) {
+	for i := range k {
+		if k[i].id == id {
+			return &k[i], true
 		}
 	}
-	return &s.keys[0], false
+	return &k[0], false
 }
 
 // adSize returns how many bytes appendAD adds. It is the same for all keys of a sealer.
-func (s *Sealer) adSize(ad string) int { return len(s.keys[0].prefix) + len(ad) }
+func (k sealKeys) adSize(ad string) int { return len(k[0].prefix) + len(ad) }
 
 // appendAD appends the whole associated data to dst: version | purpose | key id | ad.
 func (k *sealKey) appendAD(dst []byte, ad string) []byte {

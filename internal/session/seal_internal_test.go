@@ -18,9 +18,10 @@ func TestUnknownKeyCostsAsMuchAsBadTag(t *testing.T) {
 		t.Fatal(err)
 	}
 	sealer := ring.Sealer(PurposeSession)
-	calls := &countingAEAD{AEAD: sealer.keys[0].aead}
-	for i := range sealer.keys {
-		sealer.keys[i].aead = calls
+	keys := *sealer.keys.Load()
+	calls := &countingAEAD{AEAD: keys[0].aead}
+	for i := range keys {
+		keys[i].aead = calls
 	}
 
 	sealed, err := encoding.DecodeString(sealer.Seal(make([]byte, 700), "ad"))
@@ -58,7 +59,7 @@ func TestUnknownKeyNeverOpens(t *testing.T) {
 	sealer := ring.Sealer(PurposeSession)
 	sealed := sealer.Seal([]byte("plain"), "ad")
 	// Now the key is called something else, but still bound to the old name in the associated data.
-	sealer.keys[0].id[0] ^= 1
+	(*sealer.keys.Load())[0].id[0] ^= 1
 	if plain, err := sealer.Open(sealed, "ad"); !errors.Is(err, ErrNotOpened) {
 		t.Errorf("Open() = %q, %v, want ErrNotOpened", plain, err)
 	}

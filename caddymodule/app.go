@@ -64,8 +64,13 @@ type App struct {
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=http.verified_id.stores inline_key=store"`
 
 	// Keys that seal cookies and page tokens, as base64 of at least 32 random bytes each; the first seals, all open.
-	// Placeholders are supported. Default: one key made once and kept in Caddy's storage.
+	// Placeholders are supported. Default: keys made and kept in Caddy's storage, a new one every 30 days.
 	SealingKeys []string `json:"sealing_keys,omitempty"`
+
+	// Key that makes the opaque subject of a holder, as base64 of at least 32 random bytes. With another key everybody is
+	// somebody else for the app. For nodes that share no storage, and to carry the names of one installation over to
+	// another. Placeholders are supported. Default: a key made once and kept in Caddy's storage.
+	SubjectKey string `json:"subject_key,omitempty"`
 
 	// PEM files with RSA keys that sign kickstart tokens; the first signs, all are published. Default: a key made
 	// once and kept in Caddy's storage.
@@ -146,12 +151,16 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Start makes this the app that the admin API speaks to and the store follows, keeps the keys of assertions current if a gate
-// hands assertions over, and fetches manifests in the background. Gates work from the moment they are provisioned.
+// Start makes this the app that the admin API speaks to and the store follows, keeps the sealing keys current, and those of
+// assertions if a gate hands assertions over, and fetches manifests in the background. Gates work from the moment they are
+// provisioned.
 func (a *App) Start() error {
 	running.set(a)
 	a.reconfigureStore()
 	a.followManifests()
+	if a.keys.followed != nil {
+		go a.keys.followed.follow(a.ctx, a.now)
+	}
 	if a.gates.asserting() && a.keys.assertion.configured == nil {
 		go a.keys.assertion.follow(a.ctx, a.now)
 	}

@@ -45,6 +45,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //		session           { … }
 //		store             <module> { … }
 //		sealing_key       <base64>...
+//		subject_key       <base64>
 //		kickstart_key     <pem file>...
 //		assertion_key     <pem file>...
 //		group_readable_keys
@@ -75,6 +76,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"session":                block("session", a.sessionOptions, a.checkSession),
 		"store":                  {block: true, read: a.readStore},
 		"sealing_key":            references(&a.SealingKeys),
+		"subject_key":            OneSecret(&a.SubjectKey),
 		"kickstart_key":          references(&a.KickstartKeys),
 		"assertion_key":          references(&a.AssertionKeys),
 		"group_readable_keys":    flag(&a.GroupReadableKeys),

@@ -36,7 +36,7 @@ func reduceConfig(config []byte, folder string, set []string) ([]byte, error) {
 		return nil, errors.New("the config has no sites")
 	}
 	app["entra"] = map[string]any{"tenant": "check.invalid", "client_id": "check", "client_secret": "{env.PATH}"}
-	for _, secret := range []string{"store", "sealing_keys", "kickstart_keys", "assertion_keys", "trusted_ca"} {
+	for _, secret := range []string{"store", "sealing_keys", "subject_key", "kickstart_keys", "assertion_keys", "trusted_ca"} {
 		delete(app, secret)
 	}
 	placeholders, err := setPlaceholder(set)

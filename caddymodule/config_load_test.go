@@ -75,6 +75,10 @@ func TestBrokenSurroundingsDoNotLoad(t *testing.T) {
 		{"certificate: password unset", entraWith("client_id app\nclient_certificate " + file("own.pem", string(key), 0o600) + " {env.UNSET}"), []string{"certificate_password", "{env.UNSET}"}},
 		{"workload identity without its environment", entraWith("workload_identity"), []string{"entra"}},
 
+		{"subject_key: unset variable", appWith("subject_key {env.UNSET}"), []string{"subject_key", "{env.UNSET}"}},
+		{"subject_key: short", appWith("subject_key {env.SHORT_KEY}"), []string{"subject_key", "needs at least 32", "openssl rand -base64 32"}},
+		{"subject_key: constant", appWith("subject_key {env.CONSTANT_KEY}"), []string{"subject_key", "weak"}},
+		{"subject_key: no base64", appWith("subject_key {env.CANARY}"), []string{"subject_key is not base64", "openssl rand -base64 32"}},
 		{"sealing_key: unset variable", appWith("sealing_key {env.UNSET}"), []string{"sealing_key", "{env.UNSET}"}},
 		{"sealing_key: short", appWith("sealing_key {env.SHORT_KEY}"), []string{"sealing_key", "openssl rand -base64 32"}},
 		{"sealing_key: constant", appWith("sealing_key {env.CONSTANT_KEY}"), []string{"sealing_key", "weak"}},

@@ -113,19 +113,19 @@ func (m machine) run(t *testing.T, config []byte) (api, autosaved string) {
 
 // A secret in the config itself is warned about at each load, by the name of its option and not by its value.
 func TestInlineSecretIsWarnedAbout(t *testing.T) {
-	sealing := base64.StdEncoding.EncodeToString(randomBytes(32))
-	text := strings.Replace(caddyfileOf("sealing_key "+sealing, ""), "{env.VERIFIED_ID_TEST_SECRET}", "canary-inline", 1)
+	sealing, subject := base64.StdEncoding.EncodeToString(randomBytes(32)), base64.StdEncoding.EncodeToString(randomBytes(32))
+	text := strings.Replace(caddyfileOf("sealing_key "+sealing+"\nsubject_key "+subject, ""), "{env.VERIFIED_ID_TEST_SECRET}", "canary-inline", 1)
 	m := newMachine(t)
 	if err := m.load(t, adaptText(t, text), nil); err != nil {
 		t.Fatal(err)
 	}
 	warned := m.logged(t)
-	for _, option := range []string{"client_secret", "sealing_key"} {
+	for _, option := range []string{"client_secret", "sealing_key", "subject_key"} {
 		if !strings.Contains(warned, option) || !strings.Contains(warned, "{env.NAME} or {file./path}") {
 			t.Errorf("the log does not warn about %s:\n%s", option, warned)
 		}
 	}
-	for _, canary := range []string{"canary-inline", sealing} {
+	for _, canary := range []string{"canary-inline", sealing, subject} {
 		if strings.Contains(warned, canary) {
 			t.Errorf("the log holds %q", canary)
 		}

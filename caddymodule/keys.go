@@ -3,33 +3,16 @@
 package caddymodule
 
 import (
-	"context"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"time"
-
-	"github.com/caddyserver/certmagic"
 
 	"github.com/caddy-verified-id/caddy-verified-id/idvredirect"
 	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
-)
-
-const (
-	storedKeysPath      = "verified_id/keys.json"
-	storedKickstartPath = "verified_id/kickstart.json"
-	storedAssertionPath = "verified_id/assertion.json"
-	storageTimeout      = 10 * time.Second
-
-	// lockPatience is how long making the keys may wait for another process. One that was killed in the middle leaves its
-	// lock, which is taken for stale after 10 seconds (certmagic.FileStorage).
-	lockPatience = 20 * time.Second
 )
 
 // keys are the secrets of this installation.
@@ -38,50 +21,63 @@ type keys struct {
 	sessions *session.Sealer
 	visits   *session.Sealer
 	journeys *session.Sealer
-	subject  []byte // makes the opaque subject; never rotated, or people would change their identity
+	subject  []byte       // makes the opaque subject; never rotated, or people would change their identity
+	followed *sealingKeys // nil if the sealing keys are the config's
 
 	kickstart signingKeys
 	assertion signingKeys
 }
 
-// storedKeys is the content of storedKeysPath.
-type storedKeys struct {
-	Sealing [][]byte `json:"sealing"`
-	Subject []byte   `json:"subject"`
-}
-
 // provisionKeys takes the keys from the config, or makes them once and keeps them in Caddy's storage, so that neither a
-// reload nor a restart ends a session (TM-025).
+// reload nor a restart ends a session (TM-025). Where the config has all of them, the storage is not asked.
 func (a *App) provisionKeys() error {
 	storage := a.ctx.Storage()
-	stored, err := loadOrMakeKeys(a.ctx, storage)
+	sealing, err := a.configuredSealingKeys()
 	if err != nil {
-		return fmt.Errorf("keys in Caddy's storage: %w", err)
+		return err
 	}
-	if len(stored.Subject) < session.MinKeySize || len(stored.Sealing) == 0 {
-		return fmt.Errorf("keys in Caddy's storage: %s lacks a key; restore it from a backup, or remove it to have new keys made, which ends all sessions", storedKeysPath)
-	}
-	ring := stored.Sealing
-	if len(a.SealingKeys) > 0 {
-		if ring, err = a.configuredSealingKeys(); err != nil {
-			return err
-		}
-	}
-	opened, err := session.NewKeyRing(ring...)
+	subject, err := a.configuredSubjectKey()
 	if err != nil {
-		return fmt.Errorf("sealing_key: %w", err)
+		return err
 	}
 	a.keys = &keys{
-		ring: opened, sessions: opened.Sealer(session.PurposeSession), visits: opened.Sealer(session.PurposePage),
-		journeys: opened.Sealer(session.PurposeJourney), subject: stored.Subject,
+		subject:   subject,
 		kickstart: signingKeys{storage: storage, path: storedKickstartPath, generate: generateKickstartKey},
 		assertion: signingKeys{storage: storage, path: storedAssertionPath, generate: idvredirect.GenerateAssertionKey},
 	}
+	option := "sealing_key"
+	if sealing == nil || subject == nil {
+		stored, err := loadOrMakeKeys(a.ctx, storage, a.now())
+		if err != nil {
+			return fmt.Errorf("keys in Caddy's storage: %w", err)
+		}
+		if subject == nil {
+			a.keys.subject = stored.Subject
+		}
+		if sealing == nil {
+			option = "keys in Caddy's storage: " + storedKeysPath
+			sealing = stored.set().ring(a.now())
+			a.keys.followed = &sealingKeys{storage: storage, logger: a.logger, known: stored}
+		}
+	}
+	ring, err := session.NewKeyRing(sealing...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", option, err)
+	}
+	a.keys.use(ring)
 	if a.keys.kickstart.configured, err = a.configuredKeySet("kickstart_key", a.KickstartKeys, idvredirect.ParseSigningKey); err != nil {
 		return err
 	}
 	a.keys.assertion.configured, err = a.configuredKeySet("assertion_key", a.AssertionKeys, idvredirect.ParseAssertionKey)
 	return err
+}
+
+func (k *keys) use(ring *session.KeyRing) {
+	k.ring = ring
+	k.sessions, k.visits, k.journeys = ring.Sealer(session.PurposeSession), ring.Sealer(session.PurposePage), ring.Sealer(session.PurposeJourney)
+	if k.followed != nil {
+		k.followed.ring = ring
+	}
 }
 
 func generateKickstartKey() (*idvredirect.SigningKey, error) {
@@ -120,65 +116,48 @@ func (a *App) readSigningKey(option, path string, parse func([]byte) (*idvredire
 	return parse(content)
 }
 
+// configuredSealingKeys are the operator's own keys; nil where the option is not used.
 func (a *App) configuredSealingKeys() ([][]byte, error) {
 	var ring [][]byte
 	for _, value := range a.SealingKeys {
-		text, err := resolveSecret("sealing_key", value)
+		key, err := a.secretKey("sealing_key", value)
 		if err != nil {
 			return nil, err
-		}
-		if inline(value) {
-			a.logger.Warn("sealing_key stands in the config itself and shows in its dumps; use {env.NAME} or {file./path}")
-		}
-		key, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			return nil, errors.New("sealing_key is not base64; make one with: openssl rand -base64 32")
 		}
 		ring = append(ring, key)
 	}
 	return ring, nil
 }
 
-// loadOrMakeKeys makes the keys under the storage's lock, so that several nodes end up with the same ones.
-func loadOrMakeKeys(ctx context.Context, storage certmagic.Storage) (storedKeys, error) {
-	ctx, cancel := context.WithTimeout(ctx, lockPatience)
-	defer cancel()
-	var out storedKeys
-	found, err := loadStored(ctx, storage, storedKeysPath, &out)
-	if err != nil || found {
-		return out, err
+// configuredSubjectKey is the operator's own key; nil where the option is not used.
+func (a *App) configuredSubjectKey() ([]byte, error) {
+	if a.SubjectKey == "" {
+		return nil, nil
 	}
-	if err := storage.Lock(ctx, storedKeysPath); err != nil {
-		return out, err
-	}
-	defer storage.Unlock(context.WithoutCancel(ctx), storedKeysPath) //nolint:errcheck // a lock that is not given back expires by itself
-	if found, err = loadStored(ctx, storage, storedKeysPath, &out); err != nil || found {
-		return out, err
-	}
-	out = storedKeys{Sealing: [][]byte{randomBytes(32)}, Subject: randomBytes(32)}
-	return out, saveStored(ctx, storage, storedKeysPath, out)
-}
-
-func loadStored(ctx context.Context, storage certmagic.Storage, path string, into any) (bool, error) {
-	content, err := storage.Load(ctx, path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
-	case err != nil:
-		return false, err
-	}
-	if err := json.Unmarshal(content, into); err != nil {
-		return false, fmt.Errorf("%s is damaged: %w", path, err)
-	}
-	return true, nil
-}
-
-func saveStored(ctx context.Context, storage certmagic.Storage, path string, value any) error {
-	content, err := json.Marshal(value)
+	key, err := a.secretKey("subject_key", a.SubjectKey)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return storage.Store(ctx, path, content)
+	if err := session.CheckKey(key); err != nil {
+		return nil, fmt.Errorf("subject_key: %w", err)
+	}
+	return key, nil
+}
+
+// secretKey reads a key that the config holds or refers to.
+func (a *App) secretKey(option, value string) ([]byte, error) {
+	text, err := resolveSecret(option, value)
+	if err != nil {
+		return nil, err
+	}
+	if inline(value) {
+		a.logger.Warn(option + " stands in the config itself and shows in its dumps; use {env.NAME} or {file./path}")
+	}
+	key, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, errors.New(option + " is not base64; make one with: openssl rand -base64 32")
+	}
+	return key, nil
 }
 
 // subjectOf is the opaque name of a holder: keyed, so that nobody can compute it from a DID or a claim. Without subject_claim

@@ -36,7 +36,7 @@ const (
 // Errors of [NewKeyRing]. They never contain key material.
 var (
 	ErrNoKey    = errors.New("no sealing key")
-	ErrWeakKey  = errors.New("weak sealing key")
+	ErrWeakKey  = errors.New("weak key")
 	ErrKeyTwice = errors.New("sealing key given twice")
 )
 
@@ -103,7 +103,7 @@ func ringOf(keys [][]byte) ([]ringKey, error) {
 	}
 	var ring []ringKey
 	for i, key := range keys {
-		if err := checkKey(key); err != nil {
+		if err := CheckKey(key); err != nil {
 			return nil, fmt.Errorf("sealing key %d of %d: %w", i+1, len(keys), err)
 		}
 		k := ringKey{secret: bytes.Clone(key), id: idOf(key)}
@@ -179,8 +179,8 @@ func derive(key []byte, label string, size int) []byte {
 // text of 64 hexadecimal digits has fewer than 10 as rarely.
 const minDistinct = 10
 
-// checkKey refuses keys that cannot come from a random source.
-func checkKey(key []byte) error {
+// CheckKey refuses keys that cannot come from a random source, by the rules of [NewKeyRing]. Errors wrap [ErrWeakKey].
+func CheckKey(key []byte) error {
 	if len(key) < MinKeySize {
 		return fmt.Errorf("%w: %d bytes, needs at least %d; make one with: openssl rand -base64 32", ErrWeakKey, len(key), MinKeySize)
 	}

@@ -20,7 +20,7 @@ import (
 
 const tokenKeyID = "emulator-signing-key-1"
 
-// accessTokenClaims are the claims of an access token that the Request Service reads.
+// accessTokenClaims are the claims of an access token that the services read.
 type accessTokenClaims struct {
 	jwt.RegisteredClaims
 
@@ -40,7 +40,8 @@ var tokenKey = sync.OnceValues(func() (*rsa.PrivateKey, error) {
 
 func (e *Emulator) tokenIssuer(tenant string) string { return e.cfg.TokenURL + "/" + tenant + "/" }
 
-func (e *Emulator) mintAccessToken(client *Client, asserted bool) (string, error) {
+// mintAccessToken makes a token for one of the two services, with the roles that the client has there.
+func (e *Emulator) mintAccessToken(client *Client, app string, asserted bool) (string, error) {
 	key, err := tokenKey()
 	if err != nil {
 		return "", err
@@ -54,9 +55,9 @@ func (e *Emulator) mintAccessToken(client *Client, asserted bool) (string, error
 	oid := uuid.NewSHA1(uuid.NameSpaceOID, []byte(client.Tenant+client.ID)).String()
 	// A map, because the library would write the one audience as an array.
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
-		"aud": requestServiceApp, "iss": e.tokenIssuer(client.Tenant), "idp": e.tokenIssuer(client.Tenant),
+		"aud": app, "iss": e.tokenIssuer(client.Tenant), "idp": e.tokenIssuer(client.Tenant),
 		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(e.cfg.TokenLifetime).Unix(),
-		"appid": client.ID, "appidacr": appidacr, "oid": oid, "sub": oid, "roles": client.Roles,
+		"appid": client.ID, "appidacr": appidacr, "oid": oid, "sub": oid, "roles": client.rolesAt(app),
 		"tid": client.Tenant, "uti": e.rand.hex(11), "ver": "1.0",
 	})
 	token.Header["kid"] = tokenKeyID
@@ -67,9 +68,14 @@ func (e *Emulator) mintAccessToken(client *Client, asserted bool) (string, error
 	return signed, nil
 }
 
-// authorize checks the access token of a request API and returns the tenant it speaks for. The service reads the
-// tenant from the token, there is none in the URL.
-func (e *Emulator) authorize(r *http.Request, role string) (tenant string, err error) {
+// rolesAt are the roles of a client at one service: each has its own, and a token tells those of its audience only.
+func (c *Client) rolesAt(app string) []string {
+	return slices.DeleteFunc(slices.Clone(c.Roles), func(role string) bool { return (role == RoleNetworkRead) != (app == adminServiceApp) })
+}
+
+// authorize checks an access token that one of the roles at a service must be in, and returns the tenant it speaks for. The
+// service reads the tenant from the token, there is none in the URL.
+func (e *Emulator) authorize(r *http.Request, app string, roles ...string) (tenant string, err error) {
 	scheme, raw, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || raw == "" {
 		return "", unauthorized("Access token is missing")
@@ -86,16 +92,16 @@ func (e *Emulator) authorize(r *http.Request, role string) (tenant string, err e
 		return "", unauthorized("Provided access token has expired")
 	case err != nil:
 		return "", unauthorized("Provided access token is not valid")
-	case len(claims.Audience) != 1 || claims.Audience[0] != requestServiceApp:
+	case len(claims.Audience) != 1 || claims.Audience[0] != app:
 		return "", unauthorized("Provided access token has a wrong audience")
 	case claims.Issuer != e.tokenIssuer(claims.TID):
 		return "", unauthorized("Provided access token has a wrong issuer")
 	case len(claims.Roles) == 0:
 		return "", unauthorized("Provided access token contains no roles")
-	case !slices.Contains(claims.Roles, role) && !slices.Contains(claims.Roles, RoleCreateAll):
+	case !slices.ContainsFunc(roles, func(role string) bool { return slices.Contains(claims.Roles, role) }):
 		return "", &serviceError{
 			status: http.StatusForbidden, inner: codeToken, target: "access_token",
-			message: noAcceptableRoles(RoleCreateAll, role),
+			message: noAcceptableRoles(roles...),
 		}
 	}
 	return claims.TID, nil

@@ -23,13 +23,14 @@ func TestForeignAccessTokens(t *testing.T) {
 		change func(jwt.MapClaims)
 		good   bool
 	}{
-		"good":            {func(jwt.MapClaims) {}, true},
-		"for Graph":       {func(c jwt.MapClaims) { c["aud"] = "https://graph.example" }, false},
-		"for two":         {func(c jwt.MapClaims) { c["aud"] = []string{requestServiceApp, "https://graph.example"} }, false},
-		"for nobody":      {func(c jwt.MapClaims) { delete(c, "aud") }, false},
-		"of other tenant": {func(c jwt.MapClaims) { c["tid"] = PartnerTenant }, false},
-		"without end":     {func(c jwt.MapClaims) { delete(c, "exp") }, false},
-		"not yet valid":   {func(c jwt.MapClaims) { c["nbf"] = now.Add(time.Hour).Unix() }, false},
+		"good":              {func(jwt.MapClaims) {}, true},
+		"for Graph":         {func(c jwt.MapClaims) { c["aud"] = "https://graph.example" }, false},
+		"for the Admin API": {func(c jwt.MapClaims) { c["aud"] = adminServiceApp }, false},
+		"for two":           {func(c jwt.MapClaims) { c["aud"] = []string{requestServiceApp, "https://graph.example"} }, false},
+		"for nobody":        {func(c jwt.MapClaims) { delete(c, "aud") }, false},
+		"of other tenant":   {func(c jwt.MapClaims) { c["tid"] = PartnerTenant }, false},
+		"without end":       {func(c jwt.MapClaims) { delete(c, "exp") }, false},
+		"not yet valid":     {func(c jwt.MapClaims) { c["nbf"] = now.Add(time.Hour).Unix() }, false},
 	} {
 		claims := jwt.MapClaims{
 			"aud": requestServiceApp, "iss": o.e.tokenIssuer(DemoTenant), "tid": DemoTenant, "roles": []string{RoleCreateAll},
@@ -45,7 +46,7 @@ func TestForeignAccessTokens(t *testing.T) {
 			t.Fatal(err)
 		}
 		request.Header.Set("Authorization", "Bearer "+token)
-		if _, err := o.e.authorize(request, RolePresentRequest); (err == nil) != c.good {
+		if _, err := o.e.authorize(request, requestServiceApp, RoleCreateAll, RolePresentRequest); (err == nil) != c.good {
 			t.Errorf("%s: authorize() = %v, want good %v", name, err, c.good)
 		}
 	}

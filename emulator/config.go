@@ -16,7 +16,7 @@ const (
 	DemoTenant = "7c1f6a0e-52d3-4a8b-9f47-1d2c3b4a5e6f"
 	// DemoTenantDomain is the name by which the token endpoint knows [DemoTenant] too.
 	DemoTenantDomain = "contoso.example"
-	// DemoClientID and DemoClientSecret are the application of Contoso, allowed to present and to issue.
+	// DemoClientID and DemoClientSecret are the application of Contoso, allowed to present, to issue and to search the Network.
 	DemoClientID     = "2d9f0b6a-41c8-4e75-bb13-6f0a7d5c9e82"
 	DemoClientSecret = "demo-secret-not-for-production"
 	// DemoAuthority is the DID of Contoso: it asks for presentations and issues VerifiedEmployee.
@@ -36,18 +36,19 @@ const (
 	MalloryTenant = "bad0bad0-0bad-4bad-8bad-0bad0bad0bad"
 	// MalloryTenantDomain is the name by which the token endpoint knows [MalloryTenant] too.
 	MalloryTenantDomain = "mallory.example"
-	// MalloryClientID and MalloryClientSecret are the application of Mallory, allowed to present and to issue.
+	// MalloryClientID and MalloryClientSecret are the application of Mallory, allowed what Contoso's is.
 	MalloryClientID     = "5ca1ab1e-0000-4000-8000-00000badc0de"
 	MalloryClientSecret = "mallory-secret-not-for-production"
 	// MalloryAuthority issues a VerifiedEmployee of its own; its linked domain does not verify.
 	MalloryAuthority = "did:web:did.mallory.example"
 )
 
-// App roles of the Request Service, as they stand in the claim "roles" of an access token.
+// App roles, as they stand in the claim "roles" of an access token: the Request Service's, and the one of the Network API.
 const (
 	RoleCreateAll      = "VerifiableCredential.Create.All"
 	RolePresentRequest = "VerifiableCredential.Create.PresentRequest"
 	RoleIssueRequest   = "VerifiableCredential.Create.IssueRequest"
+	RoleNetworkRead    = "VerifiableCredential.Network.Read"
 )
 
 // Config says who takes part and where the emulator can be reached.
@@ -116,7 +117,7 @@ type Client struct {
 	CertificatePEM []byte
 	// Federated lists the foreign tokens accepted as client assertions (workload identity federation).
 	Federated []FederatedIdentity
-	// Roles are the app roles granted. Nil: [RoleCreateAll]. Empty but not nil: none at all.
+	// Roles are the app roles granted. Nil: [RoleCreateAll] and [RoleNetworkRead]. Empty but not nil: none at all.
 	Roles []string
 }
 
@@ -141,7 +142,7 @@ type Authority struct {
 	// LinkedDomain is the https origin linked to the DID. Default: the host of the DID.
 	LinkedDomain string
 	// DomainVerified says whether did-configuration.json at LinkedDomain really names the DID. If not, wallets
-	// warn and validateLinkedDomain refuses cards of this issuer.
+	// warn, validateLinkedDomain refuses cards of this issuer, and the Network API does not know it.
 	DomainVerified bool
 	// KeyAlg is the kind of signing key. Default: [P256].
 	KeyAlg KeyAlg

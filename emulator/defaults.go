@@ -212,7 +212,7 @@ func checkClients(cfg *Config) error {
 			c.Tenant = cfg.Tenant
 		}
 		if c.Roles == nil {
-			c.Roles = []string{RoleCreateAll}
+			c.Roles = []string{RoleCreateAll, RoleNetworkRead}
 		}
 		if _, err := c.certificate(); err != nil {
 			return fmt.Errorf("client %s: %w", c.ID, err)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package emulator is a Microsoft Entra Verified ID for one machine: both request APIs with their callbacks, Entra's
-// token endpoint, issuers with DID documents, linked domains, manifests and status lists, and wallets that stand for
+// Package emulator is a Microsoft Entra Verified ID for one machine: both request APIs with their callbacks, the search for
+// issuers, Entra's token endpoint, issuers with DID documents, linked domains, manifests and status lists, and wallets that stand for
 // Microsoft Authenticator. Signatures are real. No tenant, phone, licence or internet is needed.
 //
 // It is for trying, developing and testing relying parties and issuers in any language: change the host names, keep the
@@ -49,9 +49,12 @@
 //   - A status list is read the moment a card is presented; the real service may go on accepting a card for a while.
 //   - Declining a card offer gives issuance_error with message user_canceled.
 //   - Contracts are issued through id_token_hint only. PINs can be tried without limit.
-//   - Access tokens come from the emulator's own issuer; only version 1.0 tokens for the Request Service are made.
+//   - Access tokens come from the emulator's own issuer; only version 1.0 tokens for its two services are made.
 //     Managed identity endpoints are not emulated. Rate limits exist as [Faults] only.
 //   - DID documents and did-configuration.json answer under their own Host and, since no DNS knows reserved names,
 //     under /domains/{host}/.well-known/ too. The identity hub is at /v1.0/hub/{tenant}.
-//   - The Admin API and the Network API are missing; [Emulator.Revoke] takes the place of the revocation call.
+//   - The Network API knows every authority whose domain verifies, with all its contracts; nothing has to be published. Its
+//     lists come as {"value": […]}, as programs in use read them; the documents show the bare list. A search looks for its text
+//     anywhere in the linked domains, without regard to case. Text with a space, a quote or % is an error.
+//   - The Admin API is missing; [Emulator.Revoke] takes the place of the revocation call.
 package emulator

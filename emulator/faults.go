@@ -23,6 +23,7 @@ const (
 	APIManifest           API = "manifest"
 	APIResolver           API = "resolver" // DID documents and did-configuration
 	APIStatusList         API = "statusList"
+	APINetwork            API = "network" // the search for issuers and their credential types
 )
 
 // Fault is one way in which an API fails.

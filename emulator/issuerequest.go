@@ -44,7 +44,7 @@ type pin struct {
 
 // createIssuance serves createIssuanceRequest.
 func (e *Emulator) createIssuance(w http.ResponseWriter, r *http.Request) error {
-	tenant, err := e.authorize(r, RoleIssueRequest)
+	tenant, err := e.authorize(r, requestServiceApp, RoleCreateAll, RoleIssueRequest)
 	if err != nil {
 		return err
 	}

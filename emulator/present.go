@@ -12,7 +12,7 @@ import (
 
 // createPresentation serves createPresentationRequest.
 func (e *Emulator) createPresentation(w http.ResponseWriter, r *http.Request) error {
-	tenant, err := e.authorize(r, RolePresentRequest)
+	tenant, err := e.authorize(r, requestServiceApp, RoleCreateAll, RolePresentRequest)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ const (
 // handlerFunc serves one API. An error is answered with the service's error body.
 type handlerFunc func(w http.ResponseWriter, r *http.Request) error
 
-// ServiceHandler serves both request APIs, what wallets fetch and post, manifests, DID documents and status lists:
+// ServiceHandler serves both request APIs and the Network API, what wallets fetch and post, manifests, DID documents and status lists:
 // all paths under /v1.0/, /beta/, /.well-known/ and /domains/. Anything else is answered with the service's 404.
 func (e *Emulator) ServiceHandler() http.Handler {
 	mux := http.NewServeMux()
@@ -42,6 +42,10 @@ func (e *Emulator) ServiceHandler() http.Handler {
 	handle("POST", "/v1.0/{tenant}/verifiablecredential/card/issue", APIIssue, maxWalletBody, e.serveIssue)
 	handle("POST", "/v1.0/verifiablecredentials/verifypresentation", APIVerifyPresentation, maxWalletBody, e.verifyPresentation)
 	handle("POST", "/v1.0/verifiablecredentials/completeissuance", APICompleteIssuance, maxWalletBody, e.completeIssuance)
+	handle("GET", "/v1.0/verifiablecredentialsnetwork/authorities", APINetwork, maxAPIBody, e.serveNetworkIssuers)
+	for _, end := range []string{"", "/{$}"} { // the documents write a slash at the end
+		handle("GET", "/v1.0/tenants/{tenant}/verifiablecredentialsnetwork/authorities/{id}/contracts"+end, APINetwork, maxAPIBody, e.serveNetworkTypes)
+	}
 	handle("GET", "/v1.0/identifiers/{did}", APIResolver, maxAPIBody, e.serveIdentifier)
 	handle("POST", "/v1.0/hub/{tenant}", APIStatusList, maxAPIBody, e.serveHub)
 	handle("GET", "/.well-known/did.json", APIResolver, maxAPIBody, e.serveDIDDocument)
@@ -60,7 +64,7 @@ var folded = map[string]bool{
 	"v1.0": true, "beta": true, "tenants": true, "verifiablecredentials": true, "verifiablecredential": true,
 	"createpresentationrequest": true, "createissuancerequest": true, "presentationrequests": true,
 	"issuancerequests": true, "verifypresentation": true, "completeissuance": true, "contracts": true,
-	"manifest": true, "card": true, "issue": true, "identifiers": true,
+	"manifest": true, "card": true, "issue": true, "identifiers": true, "verifiablecredentialsnetwork": true, "authorities": true,
 }
 
 // foldPath writes the fixed segments of a path in lower case. DIDs and ids stay as they are.

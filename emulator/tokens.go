@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// requestServiceApp is the app id of "Verifiable Credentials Service Request", the audience of access tokens.
+	// The app ids of "Verifiable Credentials Service Request" and "… Admin", the audiences of access tokens.
 	requestServiceApp = "3db474b9-6a0c-4840-96ac-1fceb342124f"
-	requestScope      = requestServiceApp + "/.default"
+	adminServiceApp   = "6a8b4b39-c021-437c-b060-5a14a3fd65f3"
 	assertionTypeJWT  = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 )
 
@@ -98,10 +98,11 @@ func (e *Emulator) grant(r *http.Request) (string, *tokenError) {
 	if failure != nil {
 		return "", failure
 	}
-	if failure := checkScope(form.Get("scope")); failure != nil {
+	app, failure := appOfScope(form.Get("scope"))
+	if failure != nil {
 		return "", failure
 	}
-	token, err := e.mintAccessToken(client, form.Has("client_assertion"))
+	token, err := e.mintAccessToken(client, app, form.Has("client_assertion"))
 	if err != nil {
 		e.log.Error("minting access token failed", "error", err)
 		return "", &tokenError{500, "server_error", 90033, "A transient error has occurred. Please try again."}
@@ -109,21 +110,26 @@ func (e *Emulator) grant(r *http.Request) (string, *tokenError) {
 	return token, nil
 }
 
-// checkScope takes the one scope of the Request Service, with the OpenID scopes that MSAL adds.
-func checkScope(scope string) *tokenError {
+// appOfScope takes the scope of one of the two services, with the OpenID scopes that MSAL adds.
+func appOfScope(scope string) (app string, failure *tokenError) {
 	for part := range strings.FieldsSeq(scope) {
+		resource, byDefault := strings.CutSuffix(part, "/.default")
 		switch {
-		case part == requestScope || part == "openid" || part == "offline_access" || part == "profile":
-		case !strings.HasSuffix(part, "/.default"):
-			return &tokenError{400, "invalid_scope", 1002012, fmt.Sprintf("The provided value for scope %s is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).", scope)}
+		case part == "openid" || part == "offline_access" || part == "profile":
+		case !byDefault:
+			return "", &tokenError{400, "invalid_scope", 1002012, fmt.Sprintf("The provided value for scope %s is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).", scope)}
+		case resource != requestServiceApp && resource != adminServiceApp:
+			return "", &tokenError{400, "invalid_resource", 500011, fmt.Sprintf("The resource principal named %s was not found in the tenant.", resource)}
+		case app != "" && app != resource:
+			return "", &tokenError{400, "invalid_scope", 70011, fmt.Sprintf("The provided value for the input parameter 'scope' is not valid. One or more scopes in '%s' are not compatible with each other.", scope)}
 		default:
-			return &tokenError{400, "invalid_resource", 500011, fmt.Sprintf("The resource principal named %s was not found in the tenant.", strings.TrimSuffix(part, "/.default"))}
+			app = resource
 		}
 	}
-	if !strings.Contains(scope, requestScope) {
-		return &tokenError{400, "invalid_scope", 1002012, fmt.Sprintf("The provided value for scope %s is not valid.", scope)}
+	if app == "" {
+		return "", &tokenError{400, "invalid_scope", 1002012, fmt.Sprintf("The provided value for scope %s is not valid.", scope)}
 	}
-	return nil
+	return app, nil
 }
 
 func (e *Emulator) writeTokenError(w http.ResponseWriter, err *tokenError) {

@@ -3,6 +3,7 @@
 package entra
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/binary"
@@ -22,12 +23,25 @@ import (
 	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
-// Scope is what tokens are asked for: the app "Verifiable Credentials Service Request", the same in every tenant.
-const Scope = "3db474b9-6a0c-4840-96ac-1fceb342124f/.default"
+// What tokens can be asked for: the apps "Verifiable Credentials Service Request" and "Verifiable Credentials Service Admin", the
+// same in every tenant.
+const (
+	RequestScope = "3db474b9-6a0c-4840-96ac-1fceb342124f/.default"
+	AdminScope   = "6a8b4b39-c021-437c-b060-5a14a3fd65f3/.default"
+)
+
+// roles are the app roles by which the scopes are of use to us.
+var roles = map[string]string{
+	RequestScope: "VerifiableCredential.Create.PresentRequest",
+	AdminScope:   "VerifiableCredential.Network.Read",
+}
 
 // Config says who asks, and how it proves that. Exactly one of ClientSecret, Certificate, ManagedIdentity and
 // WorkloadIdentity is set.
 type Config struct {
+	// Scope is whom the tokens are for: [RequestScope], the default, or [AdminScope].
+	Scope string
+
 	// Tenant is the ID or a verified domain of the tenant that owns the Verified ID authority. Required with a secret or a
 	// certificate; unused with a managed identity; with a workload identity it defaults to the environment's AZURE_TENANT_ID.
 	Tenant string
@@ -71,7 +85,7 @@ type Config struct {
 func (c Config) Key() string {
 	hash := sha256.New()
 	for _, part := range []string{
-		"entra 1", c.Tenant, c.ClientID, c.ClientSecret, string(c.Certificate), c.Password,
+		"entra 2", c.scope(), c.Tenant, c.ClientID, c.ClientSecret, string(c.Certificate), c.Password,
 		fmt.Sprint(c.ManagedIdentity), c.ManagedIdentityClientID, fmt.Sprint(c.WorkloadIdentity), c.AuthorityHost,
 	} {
 		_ = binary.Write(hash, binary.BigEndian, uint64(len(part)))
@@ -79,6 +93,8 @@ func (c Config) Key() string {
 	}
 	return hex.EncodeToString(hash.Sum(nil))
 }
+
+func (c Config) scope() string { return cmp.Or(c.Scope, RequestScope) }
 
 // validate judges without touching network or files.
 func (c Config) validate() error {
@@ -89,6 +105,8 @@ func (c Config) validate() error {
 		}
 	}
 	switch {
+	case roles[c.scope()] == "":
+		return errors.New("the scope is neither the Request Service's nor the Admin API's")
 	case ways != 1:
 		return errors.New("exactly one of client secret, certificate, managed identity and workload identity must be set")
 	case (c.ClientSecret != "" || len(c.Certificate) > 0) && (c.Tenant == "" || c.ClientID == ""):

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package entra gets access tokens for the Verified ID Request Service from Microsoft Entra, as an app without a user
+// Package entra gets access tokens for the Verified ID services from Microsoft Entra, as an app without a user
 // (client credentials), through azidentity. Its [Source] is a verifier.TokenSource.
 //
 // azidentity signs in and speaks the protocol; the package adds what a gate in front of a site needs: one request at a time

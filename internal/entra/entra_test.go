@@ -129,8 +129,35 @@ func TestClientSecret(t *testing.T) {
 	wantForm(t, a.forms[0], map[string]string{
 		"grant_type": "client_credentials", "client_id": clientID, "client_secret": secret,
 	})
-	if !strings.Contains(" "+a.forms[0].Get("scope")+" ", " "+entra.Scope+" ") {
+	if !strings.Contains(" "+a.forms[0].Get("scope")+" ", " "+entra.RequestScope+" ") {
 		t.Errorf("scope = %q", a.forms[0].Get("scope"))
+	}
+}
+
+// A token for the Admin API is asked for as such, and a missing role is that one.
+func TestAdminScope(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	config := a.secretConfig()
+	config.Scope = entra.AdminScope
+	source := newSource(t, config)
+	wantToken(t, source, "", "CANARY-TOKEN-1")
+	if !strings.Contains(" "+a.forms[0].Get("scope")+" ", " 6a8b4b39-c021-437c-b060-5a14a3fd65f3/.default ") {
+		t.Errorf("scope = %q", a.forms[0].Get("scope"))
+	}
+	a.mu.Lock()
+	a.token = func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"error":"invalid_grant","error_codes":[501051]}`)
+	}
+	a.mu.Unlock()
+	_, err := source.Token(t.Context(), "CANARY-TOKEN-1")
+	if err == nil || !strings.Contains(err.Error(), "grant VerifiableCredential.Network.Read") {
+		t.Errorf("Token() = %v", err)
+	}
+	config.Scope = "https://graph.microsoft.com/.default"
+	if _, err := entra.New(config); err == nil {
+		t.Error("a token for another API is asked for")
 	}
 }
 
@@ -305,6 +332,7 @@ func TestKey(t *testing.T) {
 	seen := map[string]string{}
 	for name, config := range map[string]entra.Config{
 		"base":                {Tenant: tenant, ClientID: clientID, ClientSecret: secret},
+		"scope":               {Scope: entra.AdminScope, Tenant: tenant, ClientID: clientID, ClientSecret: secret},
 		"tenant":              {Tenant: "x", ClientID: clientID, ClientSecret: secret},
 		"client ID":           {Tenant: tenant, ClientID: "x", ClientSecret: secret},
 		"secret":              {Tenant: tenant, ClientID: clientID, ClientSecret: "x"},
@@ -326,9 +354,10 @@ func TestKey(t *testing.T) {
 		}
 		seen[key] = name
 	}
+	base.Scope = entra.RequestScope
 	base.Logger, base.Now = slog.New(slog.DiscardHandler), time.Now
 	if seen[base.Key()] != "base" {
-		t.Error("logger or clock change the key")
+		t.Error("logger, clock or the default scope change the key")
 	}
 }
 

@@ -3,6 +3,7 @@
 package entra
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,16 +31,18 @@ type Error struct {
 
 	// CorrelationID and TraceID name the call for Microsoft's support.
 	CorrelationID, TraceID string
+
+	scope string // what was asked for
 }
 
-// advice says what to mend, by AADSTS number (Microsoft Entra authentication error codes).
+// advice says what to mend, by AADSTS number (Microsoft Entra authentication error codes). <role> stands for that of the scope.
 var advice = map[int]string{
 	50034:   "the account does not exist in the tenant",
 	53003:   "a conditional access policy blocks the app",
 	70021:   "no federated credential of the app matches the workload's token",
 	90002:   "there is no such tenant",
-	500011:  "the tenant does not know the Request Service: set up Verified ID first",
-	501051:  "the app has no role: grant VerifiableCredential.Create.PresentRequest and admin consent",
+	500011:  "the tenant does not know the service: set up Verified ID first",
+	501051:  "the app has no role: grant <role> and admin consent",
 	700016:  "the tenant does not know the client ID",
 	700021:  "the certificate's assertion is not within its time: is the clock right?",
 	700024:  "the certificate's assertion is not within its time: is the clock right?",
@@ -64,7 +67,7 @@ func (e *Error) Error() string {
 		b.WriteByte(')')
 	}
 	if text := advice[e.Number]; text != "" {
-		b.WriteString(": " + text)
+		b.WriteString(": " + strings.Replace(text, "<role>", roles[cmp.Or(e.scope, RequestScope)], 1))
 	}
 	if e.CorrelationID != "" || e.TraceID != "" {
 		fmt.Fprintf(&b, " [correlation %s, trace %s]", e.CorrelationID, e.TraceID)
@@ -73,11 +76,11 @@ func (e *Error) Error() string {
 }
 
 // newError turns an error of azidentity, which runs over many lines and quotes the answer whole, into one of ours. network is
-// what the transport said, as azidentity wraps nothing; nil if it had nothing to say.
-func newError(err, network error) error {
+// what the transport said, as azidentity wraps nothing; nil if it had nothing to say. scope is what was asked for.
+func newError(err, network error, scope string) error {
 	var failed *azidentity.AuthenticationFailedError
 	if errors.As(err, &failed) && failed.RawResponse != nil {
-		return newAnswerError(failed.RawResponse)
+		return newAnswerError(failed.RawResponse, scope)
 	}
 	if network != nil {
 		return network
@@ -90,7 +93,7 @@ func newError(err, network error) error {
 	return fmt.Errorf("asking entra: %s", text)
 }
 
-func newAnswerError(response *http.Response) error {
+func newAnswerError(response *http.Response, scope string) error {
 	var answer struct {
 		Error         string `json:"error"`
 		ErrorCodes    []int  `json:"error_codes"`
@@ -101,7 +104,7 @@ func newAnswerError(response *http.Response) error {
 		_ = json.Unmarshal(body, &answer)
 	}
 	e := &Error{
-		Status: response.StatusCode, Code: cleanWord(answer.Error),
+		Status: response.StatusCode, Code: cleanWord(answer.Error), scope: scope,
 		CorrelationID: cleanWord(answer.CorrelationID), TraceID: cleanWord(answer.TraceID),
 	}
 	if seconds, err := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 16); err == nil {

@@ -31,7 +31,7 @@ const (
 	maxLife = 24 * time.Hour
 )
 
-// Source is a source of access tokens for the Request Service. It is safe for concurrent use. Make one with [New] and Close it.
+// Source is a source of access tokens for one scope. It is safe for concurrent use. Make one with [New] and Close it.
 type Source struct {
 	fetch  func(ctx context.Context) (azcore.AccessToken, error)
 	now    func() time.Time
@@ -98,7 +98,7 @@ func (c Config) fetch(ctx context.Context, client *http.Client) (azcore.AccessTo
 	if err != nil {
 		return azcore.AccessToken{}, oneLine(err)
 	}
-	options := policy.TokenRequestOptions{Scopes: []string{Scope}}
+	options := policy.TokenRequestOptions{Scopes: []string{c.scope()}}
 	if c.ManagedIdentity {
 		// The cache for managed identities is shared by the whole process; claims, which go nowhere, bypass it.
 		options.Claims = "{}"
@@ -106,7 +106,7 @@ func (c Config) fetch(ctx context.Context, client *http.Client) (azcore.AccessTo
 	ctx, network := withNetworkError(ctx)
 	token, err := credential.GetToken(ctx, options)
 	if err != nil {
-		return azcore.AccessToken{}, newError(err, network.err)
+		return azcore.AccessToken{}, newError(err, network.err, c.scope())
 	}
 	return token, nil
 }

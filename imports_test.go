@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"internal/claimheader": {},
 	"internal/contract":    {},
 	"internal/entra":       {"internal/patience"},
+	"internal/network":     {},
 	"internal/page":        {},
 	"internal/patience":    {},
 	"internal/returnpath":  {},

@@ -30,6 +30,7 @@ var connectors = map[string][]string{
 var connecting = map[string]string{
 	"verifier/client.go":             "the Request Service, as configured",
 	"internal/contract/fetch.go":     "a contract's manifest, as configured, and the host of its issuer's did:web; public addresses only",
+	"internal/network/client.go":     "the Network API at the same base address, by a command of the operator only",
 	"internal/entra/config.go":       "the token endpoint of the tenant, or the machine's identity endpoint",
 	"internal/entra/source.go":       "the same",
 	"internal/patience/transport.go": "those two: it only says for how long",

@@ -8,7 +8,9 @@ import (
 )
 
 // subcommands make what stands under `caddy verified-id`, each in a file of its own.
-var subcommands = []func() *cobra.Command{checkCommand, revokeCommand, requestCommand, kickstartCommand, keysCommand, manifestCommand, pinCommand}
+var subcommands = []func() *cobra.Command{
+	checkCommand, revokeCommand, requestCommand, kickstartCommand, keysCommand, manifestCommand, pinCommand, networkCommand,
+}
 
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{

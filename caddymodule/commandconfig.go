@@ -48,28 +48,36 @@ func (f *configFlags) commandApp() (*App, error) {
 	return commandAppOf(content)
 }
 
-func commandAppOf(content []byte) (*App, error) {
+func commandAppOf(config []byte) (*App, error) {
+	app, storage, err := readApp(config)
+	if err != nil {
+		return nil, err
+	}
+	quiet := &caddy.CustomLog{BaseLog: caddy.BaseLog{WriterRaw: json.RawMessage(`{"output": "discard"}`)}}
+	app.ctx, err = caddy.ProvisionContext(&caddy.Config{
+		Admin: &caddy.AdminConfig{Disabled: true}, StorageRaw: storage,
+		Logging: &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": quiet}},
+	})
+	return app, err
+}
+
+// readApp is our app as the config has it, and the config of Caddy's storage, with nothing provisioned.
+func readApp(content []byte) (app *App, storage json.RawMessage, err error) {
 	var config struct {
 		Storage json.RawMessage            `json:"storage"`
 		Apps    map[string]json.RawMessage `json:"apps"`
 	}
 	if err := json.Unmarshal(content, &config); err != nil {
-		return nil, fmt.Errorf("reading the config: %w", err)
+		return nil, nil, fmt.Errorf("reading the config: %w", err)
 	}
 	if config.Apps["verified_id"] == nil {
-		return nil, errors.New("the config has no global option verified_id { … }")
+		return nil, nil, errors.New("the config has no global option verified_id { … }")
 	}
-	app := &App{now: time.Now}
+	app = &App{now: time.Now}
 	if err := caddy.StrictUnmarshalJSON(config.Apps["verified_id"], app); err != nil {
-		return nil, fmt.Errorf("reading the config: %w", err)
+		return nil, nil, fmt.Errorf("reading the config: %w", err)
 	}
-	var err error
-	quiet := &caddy.CustomLog{BaseLog: caddy.BaseLog{WriterRaw: json.RawMessage(`{"output": "discard"}`)}}
-	app.ctx, err = caddy.ProvisionContext(&caddy.Config{
-		Admin: &caddy.AdminConfig{Disabled: true}, StorageRaw: config.Storage,
-		Logging: &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": quiet}},
-	})
-	return app, err
+	return app, config.Storage, nil
 }
 
 // commandKeys are the keys of one kind, kickstart or assertion, with the set that is in use. A command never makes the first one:

@@ -75,8 +75,10 @@ func (c *call) do(u use, command func(context.Context) error) error {
 	}
 	reason, result := classify(err)
 	c.breaker.report(trial, result)
-	c.health.failed(u, reason)
-	c.refused = result == answered
+	if c.refused = result == answered; c.refused {
+		err = nil // it may quote what it refuses
+	}
+	c.health.failed(u, reason, err)
 	return fmt.Errorf("%w: %s", verifier.ErrStoreUnavailable, reason)
 }
 

@@ -21,6 +21,12 @@
 // No request scans keys. All keys of one command are in one slot of a cluster, so a transaction and the counters that it is in change one
 // after the other. A process that dies in between leaves a place taken until the transaction would have ended, and no longer.
 //
+// A user of the server needs, for the default prefix, these rules of an access list, and +info to be warned of eviction; in a cluster
+// +cluster|slots too:
+//
+//	~verified-id:* &verified-id:* +get +set +del +eval +evalsha +publish +subscribe +ping +pttl +pexpire
+//	+hget +hmget +hset +hsetnx +hincrby +hdel +zadd +zrem +zscore +zcard +zrangebyscore +zremrangebyscore
+//
 // # When the server does not answer
 //
 // Every call ends within half a second, with an error that wraps [verifier.ErrStoreUnavailable]; after some failures in a row calls fail

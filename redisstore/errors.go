@@ -88,13 +88,18 @@ type health struct {
 	writes bool // what did not work, and must work again, is writing
 }
 
-func (h *health) failed(u use, reason string) {
+// failed takes the cause too if it is of the network: it names an address, and no command, key or value.
+func (h *health) failed(u use, reason string, network error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.writes = h.writes || u != reading
 	if !h.down {
 		h.down = true
-		h.logger.Warn("the store is unavailable; sessions go on, nobody new gets in", "reason", reason)
+		attributes := []any{"reason", reason}
+		if network != nil {
+			attributes = append(attributes, "error", network.Error())
+		}
+		h.logger.Warn("the store is unavailable; sessions go on, nobody new gets in", attributes...)
 	}
 }
 

@@ -37,6 +37,8 @@ type hub struct {
 	reread     chan struct{} // anything may have changed
 	subscribed chan struct{} // the connection is new
 
+	deaf bool // and the operator was told; only run reads and writes it
+
 	mu           sync.Mutex
 	started      bool
 	subscription *redis.PubSub
@@ -129,6 +131,7 @@ func (h *hub) hear() {
 	err := subscription.Subscribe(dialing, h.store.names.changes)
 	cancel()
 	if err != nil || h.ctx.Err() != nil {
+		h.refused(err)
 		return
 	}
 	asked := false
@@ -143,16 +146,28 @@ func (h *hub) hear() {
 			continue
 		}
 		if err != nil {
+			h.refused(err)
 			return
 		}
 		asked = false
 		switch heard := heard.(type) {
 		case *redis.Subscription:
+			h.deaf = false
 			h.connect()
 		case *redis.Message:
 			h.told(heard.Payload)
 		}
 	}
+}
+
+// refused tells the operator, once, if our user may not hear: then nobody can watch, though all else works. The rest is an outage, and the
+// calls tell of it.
+func (h *hub) refused(err error) {
+	if h.deaf || !redis.HasErrorPrefix(err, "NOPERM") {
+		return
+	}
+	h.deaf = true
+	h.store.logger.Warn("the store may not hear of changes, so pages do not learn that a wallet has answered; its user needs the channel", "channel", h.store.names.changes)
 }
 
 // connect says that from now on everything is heard. What happened before may not have been, so everybody reads again.

@@ -3,8 +3,6 @@
 package redisstore
 
 import (
-	"context"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -31,12 +29,3 @@ func Prepare(options *redis.UniversalOptions) {
 	options.DisableIdentity = true
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }
-
-// silent takes what the client prints by itself: two lines a second while a server is down, on the process's standard error. The store
-// says it once, in the operator's log. The client has one logger for the whole process.
-type silent struct{}
-
-// Printf implements the client's logger.
-func (silent) Printf(context.Context, string, ...any) {}
-
-var silence = sync.OnceFunc(func() { redis.SetLogger(silent{}) })

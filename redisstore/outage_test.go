@@ -8,8 +8,11 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-verified-id/caddy-verified-id/internal/redistest"
 	"github.com/caddy-verified-id/caddy-verified-id/redisstore"
@@ -190,4 +193,49 @@ func TestServerComesLater(t *testing.T) {
 	wantError(t, "Get without a server", err, verifier.ErrStoreUnavailable)
 	server.Restart()
 	eventually(t, recoveryTime, "the first answer", func() error { return store.Create(t.Context(), requested("a")) })
+}
+
+// leastPrivileges is what the package comment says that a user of the server needs.
+const leastPrivileges = "~verified-id:* &verified-id:* +get +set +del +eval +evalsha +publish +subscribe +ping +pttl +pexpire " +
+	"+hget +hmget +hset +hsetnx +hincrby +hdel +zadd +zrem +zscore +zcard +zrangebyscore +zremrangebyscore"
+
+// A user who may do no more than it takes can do all. One who may not subscribe is found out.
+func TestLeastPrivileges(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	for _, rule := range []string{leastPrivileges, strings.Replace(leastPrivileges, "&verified-id:*", "resetchannels", 1)} {
+		words := []any{"ACL", "SETUSER", "gate", "reset", "on", ">canary-password"}
+		for word := range strings.FieldsSeq(rule) {
+			words = append(words, word)
+		}
+		server.Do("FLUSHALL")
+		server.Do(words...)
+		options := &redis.UniversalOptions{Addrs: []string{server.Addr}, Username: "gate", Password: "canary-password"}
+		redisstore.Prepare(options)
+		var log logBuffer
+		store, err := redisstore.New(redisstore.Config{
+			Client: redis.NewUniversalClient(options), NameKey: nameKey, Sealer: sealer(t, "a key"), Logger: log.logger(),
+		})
+		if err != nil {
+			t.Fatalf("New: %v", err)
+		}
+		t.Cleanup(func() { _ = store.Close() })
+		if rule != leastPrivileges {
+			_, err := store.Watch(t.Context(), "a")
+			wantError(t, "Watch of who may not subscribe", err, verifier.ErrStoreUnavailable)
+			if log.count("may not hear") != 1 || log.count("canary") != 0 {
+				t.Errorf("the log of a user who may not subscribe:\n%s", log.String())
+			}
+			continue
+		}
+		fill(t, store)
+		watch(t, store, "CANARY-id")
+		await(t, listen(t, store), "a revocation")
+		if err := store.Delete(t.Context(), "CANARY-other"); err != nil {
+			t.Errorf("Delete: %v", err)
+		}
+		if err := store.Close(); err != nil || log.count("WARN") != 0 { // closing waits for what is under way
+			t.Errorf("the log of a user with the least privileges, %v:\n%s", err, log.String())
+		}
+	}
 }

@@ -96,7 +96,6 @@ func New(config Config) (*Store, error) {
 	case config.Prefix != "" && !prefixPattern.MatchString(config.Prefix):
 		return nil, errors.New("redisstore: Prefix may have up to 64 of A–Z a–z 0–9 . _ : - only")
 	}
-	silence()
 	s := &Store{
 		client: config.Client,
 		names:  newNames(cmp.Or(config.Prefix, DefaultPrefix), config.NameKey),

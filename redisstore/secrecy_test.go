@@ -128,6 +128,7 @@ func TestEntryCopiedOverAnotherDoesNotOpen(t *testing.T) {
 	a := place(func() { create(t, store, requested("a")) })
 	b := place(func() { create(t, store, requested("b")) })
 	m := place(func() { _, _ = store.Mark(t.Context(), "m", until) })
+	n := place(func() { _, _ = store.Mark(t.Context(), "n", until) })
 	update(t, store, "a", verified())
 
 	for _, forge := range []func(){
@@ -144,9 +145,11 @@ func TestEntryCopiedOverAnotherDoesNotOpen(t *testing.T) {
 			wantError(t, what+" of a forged entry", err, verifier.ErrStoreUnavailable)
 		}
 	}
-	server.Do("COPY", a, m, "REPLACE")
-	if first, err := store.Mark(t.Context(), "m", until); first || !errors.Is(err, verifier.ErrStoreUnavailable) {
-		t.Errorf("Mark over a forged one = %v, %v", first, err)
+	for _, forged := range []string{a, n} {
+		server.Do("COPY", forged, m, "REPLACE")
+		if first, err := store.Mark(t.Context(), "m", until); first || !errors.Is(err, verifier.ErrStoreUnavailable) {
+			t.Errorf("Mark over a forged one = %v, %v", first, err)
+		}
 	}
 	if log.count("does not open") != 1 {
 		t.Errorf("the operator was told %d times, want once:\n%s", log.count("does not open"), log.String())

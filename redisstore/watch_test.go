@@ -110,6 +110,25 @@ func TestWatchOverLostConnection(t *testing.T) {
 	}
 }
 
+// Who was told of a change and got no answer when he read is told again, though the connection for hints was never lost.
+func TestReadingInVainIsMadeGood(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	store := open(t, redisstore.Config{}, server.Addr)
+	create(t, store, requested("a"))
+	changed := watch(t, store, "a")
+	update(t, store, "a", retrieve)
+	await(t, changed, "the change")
+	server.Freeze()
+	_, err := store.Get(t.Context(), "a")
+	server.Thaw()
+	wantError(t, "Get from a frozen server", err, verifier.ErrStoreUnavailable)
+	if _, err := store.Get(t.Context(), "a"); err != nil {
+		t.Fatalf("Get: %v", err)
+	}
+	await(t, changed, "a change that could not be read")
+}
+
 // Who may write to the server may say anything on the channel. It costs a look and changes nothing.
 func TestForgedHintIsNotBelieved(t *testing.T) {
 	t.Parallel()

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,6 +44,7 @@ type Server struct {
 	Dir string
 
 	t      testing.TB
+	config []string // its path, if it has one
 	args   []string
 	auth   []string
 	client *redis.Client
@@ -56,11 +58,24 @@ type Server struct {
 // command line, for example "--maxmemory", "4mb".
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
+	return start(t, "", args)
+}
+
+// start runs a server with a configuration, which it may rewrite.
+func start(t testing.TB, config string, args []string) *Server {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "redistest")
 	if err != nil {
 		t.Fatalf("making the server's folder: %v", err)
 	}
 	s := &Server{t: t, Dir: dir, args: args}
+	if config != "" {
+		path := filepath.Join(dir, "redis.conf")
+		if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+			t.Fatalf("writing the server's configuration: %v", err)
+		}
+		s.config = []string{path}
+	}
 	t.Cleanup(func() {
 		s.Stop()
 		if s.client != nil {
@@ -169,10 +184,10 @@ func (s *Server) start() bool {
 	if err != nil {
 		s.t.Fatalf("address %q: %v", s.Addr, err)
 	}
-	args := append([]string{
+	args := append(slices.Clone(s.config), append([]string{
 		"--bind", host, "--port", port, "--dir", s.Dir, "--logfile", filepath.Join(s.Dir, "log"),
 		"--save", "", "--appendonly", "no", "--daemonize", "no", "--repl-diskless-sync-delay", "0",
-	}, s.args...)
+	}, s.args...)...)
 	process := exec.Command(program, args...) //nolint:noctx // Stop ends it, after the test's context
 	if err := process.Start(); err != nil {
 		s.t.Fatalf("starting redis-server: %v", err)

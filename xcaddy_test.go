@@ -3,6 +3,8 @@
 package verifiedid_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,8 +32,8 @@ var productionModules = []string{
 // withRedis is what a second --with adds.
 const withRedis = "http.verified_id.stores.redis"
 
-// Operators build with xcaddy from the root package, and from that of the store if they have several nodes. What comes out has our modules and no emulator, which would hand a
-// credential to whoever asks.
+// Operators build with xcaddy from the root package, and from that of the store if they have several nodes. What comes out
+// has our modules and no emulator, which would hand a credential to whoever asks.
 func TestBuildWithXcaddy(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -41,6 +43,7 @@ func TestBuildWithXcaddy(t *testing.T) {
 	if err != nil {
 		t.Fatalf("asking for Caddy's version: %v", err)
 	}
+	proxy := unpublishedProxy(t)
 	for name, with := range map[string][]string{"plain": nil, "redis": {"--with", module + "/redisstore"}} {
 		t.Run(name, func(t *testing.T) {
 			binary := filepath.Join(t.TempDir(), "caddy")
@@ -51,7 +54,7 @@ func TestBuildWithXcaddy(t *testing.T) {
 			// Any version of ours, so that nobody is asked which ones are published.
 			args := append([]string{"run", xcaddy, "build", strings.TrimSpace(string(version)), "--with", module + "@v0.0.0=.", "--output", binary}, with...)
 			build := exec.CommandContext(t.Context(), "go", args...)
-			build.Env = append(os.Environ(), xcaddyEnvironment()...)
+			build.Env = append(append(os.Environ(), xcaddyEnvironment()...), "GOPROXY="+proxy)
 			if output, err := build.CombinedOutput(); err != nil {
 				t.Fatalf("xcaddy build: %v\n%s", err, output)
 			}
@@ -67,6 +70,26 @@ func TestBuildWithXcaddy(t *testing.T) {
 			}
 		})
 	}
+}
+
+// unpublishedProxy is a module proxy that knows nothing of ours, so that the go command looks for our packages in the module
+// that this checkout is. It leaves all else to the proxy in use.
+func unpublishedProxy(t *testing.T) string {
+	t.Helper()
+	output, err := exec.CommandContext(t.Context(), "go", "env", "GOPROXY").Output()
+	if err != nil {
+		t.Fatalf("asking for the module proxy: %v", err)
+	}
+	inUse, _, _ := strings.Cut(strings.TrimSpace(string(output)), ",")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/"+module+"/") {
+			http.NotFound(w, r)
+			return
+		}
+		http.Redirect(w, r, strings.TrimSuffix(inUse, "/")+r.URL.EscapedPath(), http.StatusFound)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // xcaddyEnvironment makes xcaddy compile as this test was compiled, which leaves nothing out and finds nearly all of

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-verified-id/caddy-verified-id/internal/page"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
@@ -113,7 +114,7 @@ func (v *visitRequest) logout() {
 	if held, _ := v.openSession(v.r, v.now); held != nil {
 		if err := v.endSession(context.WithoutCancel(v.r.Context()), held, endedByLogout); err != nil {
 			v.log(zapcore.ErrorLevel, "ending a session: other nodes, and this one after a restart, may not know that it has ended", zap.Error(err))
-			v.problemAfter(page.ProblemLogout, storePatience)
+			v.problemAfter(page.ProblemLogout, patience.Store)
 			return
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
 
@@ -28,11 +29,8 @@ func newCallbackKey(t *verifier.Transaction) string {
 	return t.ID + "." + secret
 }
 
-const (
-	callbackReadTimeout = 10 * time.Second
-	// callbacksAtOnce bounds the memory that callbacks of up to 10 MiB take together.
-	callbacksAtOnce = 32
-)
+// callbacksAtOnce bounds the memory that callbacks of up to 10 MiB take together.
+const callbacksAtOnce = 32
 
 // callbackSlots outlives reloads, as the memory does that it bounds.
 var callbackSlots = make(chan struct{}, callbacksAtOnce)
@@ -88,14 +86,17 @@ func (v *visitRequest) receive(t verifier.Transaction) int {
 	select {
 	case callbackSlots <- struct{}{}:
 		defer func() { <-callbackSlots }()
+	case <-time.After(patience.Body):
+		v.app.metrics.callbacks.WithLabelValues("crowded").Inc()
+		return http.StatusServiceUnavailable
 	case <-v.r.Context().Done():
 		return http.StatusServiceUnavailable
 	}
-	// Not every server knows read deadlines; Caddy's own time-outs hold then.
-	if err := http.NewResponseController(v.w).SetReadDeadline(time.Now().Add(callbackReadTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if !v.readInTime() {
 		return http.StatusServiceUnavailable
 	}
 	got, err := verifier.ParseCallback(http.MaxBytesReader(v.w, v.r.Body, verifier.MaxCallbackBytes), t.Requirement.NeededClaims())
+	v.readWithoutHaste()
 	if err != nil {
 		v.spendFaceCheck(&t) // for all we know
 		v.app.metrics.callbacks.WithLabelValues("malformed").Inc()

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-verified-id/caddy-verified-id/internal/page"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
 
@@ -121,11 +122,27 @@ const maxForm = 16 << 10
 // form reads the fields of one of our forms.
 func (v *visitRequest) form() bool {
 	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
-	if err := v.r.ParseForm(); err != nil {
+	if !v.readInTime() {
+		return false
+	}
+	err := v.r.ParseForm()
+	v.readWithoutHaste()
+	if err != nil {
 		v.problem(page.ProblemBadRequest)
 		return false
 	}
 	return true
+}
+
+// readInTime lets the body be read for a while only. Not every server knows read deadlines; Caddy's own time-outs hold then.
+func (v *visitRequest) readInTime() bool {
+	err := http.NewResponseController(v.w).SetReadDeadline(time.Now().Add(patience.Body))
+	return err == nil || errors.Is(err, http.ErrNotSupported)
+}
+
+// readWithoutHaste ends that: a deadline that passes later would end the request, for it is how net/http watches the connection.
+func (v *visitRequest) readWithoutHaste() {
+	_ = http.NewResponseController(v.w).SetReadDeadline(time.Time{})
 }
 
 // formVisit opens the page token of a form and checks that this browser's page made it.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-verified-id/caddy-verified-id/idvredirect"
 	"github.com/caddy-verified-id/caddy-verified-id/internal/page"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
 // signingSlots bounds the RSA work, which costs milliseconds each (TM-123).
@@ -79,7 +80,7 @@ func (v *visitRequest) idv() {
 
 // kickstart signs a link, or what a form carries where the partner wants one.
 func (v *visitRequest) kickstart(j journey) (page.Onward, error) {
-	ctx, cancel := context.WithTimeout(v.r.Context(), requestTimeout)
+	ctx, cancel := context.WithTimeout(v.r.Context(), patience.Start)
 	defer cancel()
 	keys, err := v.app.keys.kickstart.at(context.WithoutCancel(ctx), v.now)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-verified-id/caddy-verified-id/internal/page"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
 
@@ -166,9 +167,6 @@ func (a *App) partnerOrigins() []string {
 // maxCodes is how many codes one visit may show (TM-038): the first and three new ones.
 const maxCodes = 4
 
-// requestTimeout bounds the whole of a start: the store, the token, the service with its retries.
-const requestTimeout = 12 * time.Second
-
 // request makes a transaction and asks the Request Service for a presentation: the first step that costs anything.
 func (v *visitRequest) request() {
 	if !v.form() {
@@ -259,7 +257,7 @@ const codeLifetime = 5 * time.Minute
 // begin stores the transaction, calls the service and shows the code. The record exists before the call, so that a fast
 // wallet never meets a half-made one (TM-049). It returns whether there is a code.
 func (v *visitRequest) begin(t verifier.Transaction, gate *Gate) bool {
-	ctx, cancel := context.WithTimeout(v.r.Context(), requestTimeout)
+	ctx, cancel := context.WithTimeout(v.r.Context(), patience.Start)
 	defer cancel()
 	key := newCallbackKey(&t)
 	switch err := v.app.store.Create(ctx, t); {
@@ -272,7 +270,10 @@ func (v *visitRequest) begin(t verifier.Transaction, gate *Gate) bool {
 		v.storeProblem(err, "storing a transaction")
 		return false
 	}
-	created, err := v.app.client.CreatePresentationRequest(ctx, v.app.presentationRequest(&t, gate.site, key), nextVector(t.CorrelationVector))
+	// What becomes of the call is stored in the time that is left.
+	calling, cancelCall := context.WithTimeout(ctx, patience.Start-patience.Store)
+	defer cancelCall()
+	created, err := v.app.client.CreatePresentationRequest(calling, v.app.presentationRequest(&t, gate.site, key), nextVector(t.CorrelationVector))
 	if err != nil {
 		v.serviceProblem(err)
 		if _, err := v.app.store.Update(context.WithoutCancel(ctx), t.ID, func(t *verifier.Transaction) error {
@@ -330,7 +331,7 @@ func (v *visitRequest) serviceProblem(err error) {
 	case errors.Is(err, verifier.ErrBusy):
 		v.app.metrics.starts.WithLabelValues("busy").Inc()
 		v.log(zapcore.WarnLevel, "the Request Service asks to come later", zap.Error(err))
-		v.problemAfter(page.ProblemBusy, 30*time.Second)
+		v.problemAfter(page.ProblemBusy, max(verifier.RetryAfter(err), time.Second))
 	case errors.As(err, &refused):
 		v.app.metrics.starts.WithLabelValues("refused").Inc()
 		v.log(zapcore.ErrorLevel, "the Request Service refused a request", zap.Int("status", refused.Status),

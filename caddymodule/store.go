@@ -185,7 +185,7 @@ func (s *sharedStore) Destruct() error {
 // end makes this process know at once, and then the store. After an error only this process knows.
 func (s *sharedStore) end(ctx context.Context, r verifier.Revocation) error {
 	s.revoked.add(r)
-	return s.Store.Revoke(ctx, r)
+	return s.Revoke(ctx, r)
 }
 
 // end ends what a revocation speaks of: for this process at once, then for others and for good. After an error only this

@@ -204,13 +204,13 @@ func (v *visitRequest) events() {
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
 	last := ""
-	for {
+	for open := true; ; {
 		now := v.app.now()
 		message := ": still here\n\n"
 		if state := stateOf(t, now); state != last {
 			last, message = state, fmt.Sprintf("event: state\ndata: %s\n\n", state)
 		}
-		if !v.send(stream, message) || isLast(last) {
+		if !v.send(stream, message) || isLast(last) || !open {
 			return
 		}
 		expiry := time.NewTimer(untilExpiry(t, now))
@@ -223,12 +223,9 @@ func (v *visitRequest) events() {
 			return
 		case <-ticker.C:
 		case <-expiry.C:
-		case _, open := <-changes:
+		case _, open = <-changes: // where nothing more is heard, the browser comes again
 			if fresh, err := v.app.store.Get(v.r.Context(), t.ID); err == nil {
 				t = &fresh
-			} else if !open {
-				expiry.Stop()
-				return
 			}
 		}
 		expiry.Stop()

@@ -75,17 +75,13 @@ const (
 	TokenFailures = 3
 )
 
-// Visitors, wallets and what we keep.
+// Visitors, wallets and the store.
 const (
 	// Start bounds the whole of a start: the store, the token, the service with its retries.
 	Start = 12 * time.Second
 
 	// Body bounds how long the body of a callback or a form may take to arrive, and waiting for room to read it.
 	Body = 10 * time.Second
-
-	// Heartbeat is how often a status stream says that it lives, StreamWrite how long its reader may take for one event.
-	Heartbeat   = 14 * time.Second
-	StreamWrite = 10 * time.Second
 
 	// Store bounds one call to the store of transactions, whatever the store itself promises.
 	Store = 2 * time.Second

@@ -27,6 +27,12 @@ func (l *Log) Write(p []byte) (int, error) {
 	return l.content.Write(p)
 }
 
+// Hold makes the log take nothing more until it is released: whoever writes to it waits. It cannot be read meanwhile.
+func (l *Log) Hold() (release func()) {
+	l.mu.Lock()
+	return l.mu.Unlock
+}
+
 // String returns all of it.
 func (l *Log) String() string {
 	l.mu.Lock()

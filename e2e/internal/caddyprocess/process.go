@@ -52,6 +52,12 @@ func Start(t *testing.T, home, caddyfile string) *Process {
 // Launch is Start without the waiting.
 func Launch(t *testing.T, home, caddyfile string) *Process {
 	t.Helper()
+	return LaunchBy(t, home, caddyfile, Binary(t))
+}
+
+// LaunchBy is Launch by a command whose last word is the binary: a shell that sets limits before it becomes the server, say.
+func LaunchBy(t *testing.T, home, caddyfile string, command ...string) *Process {
+	t.Helper()
 	config := filepath.Join(home, "Caddyfile")
 	address := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
 	c := &Process{Log: NewLog(), Admin: "http://" + address, ended: make(chan struct{})}
@@ -60,7 +66,7 @@ func Launch(t *testing.T, home, caddyfile string) *Process {
 	}
 
 	// The test's own context ends before its cleanup, which is where the server is asked to stop.
-	c.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), Binary(t), "run", "--config", config)
+	c.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), command[0], append(command[1:], "run", "--config", config)...) //nolint:gosec // the test's own words
 	c.cmd.Dir = home
 	c.cmd.Env = append(os.Environ(),
 		"HOME="+home, "XDG_CONFIG_HOME="+filepath.Join(home, "config"), "XDG_DATA_HOME="+filepath.Join(home, "data"),
@@ -101,6 +107,9 @@ func (c *Process) Wait(t *testing.T, text string) {
 		t.Fatalf("waiting for Caddy to say %q: %v", text, err)
 	}
 }
+
+// PID is the server's number in the system.
+func (c *Process) PID() int { return c.cmd.Process.Pid }
 
 // Kill ends the server as kill -9 does, wherever it is.
 func (c *Process) Kill() {

@@ -33,6 +33,9 @@ func (s *site) openSession(r *http.Request, now time.Time) (*session.Session, ve
 // (TM-023). A limit that was shortened since counts at once.
 func (s *site) ended(held *session.Session, now time.Time) verifier.Reason {
 	if !held.Live(now, time.Duration(s.app.Session.Idle)) {
+		if ahead := held.Created.Sub(now); ahead > clockSkew {
+			s.app.warnOfClock(ahead, now)
+		}
 		return sessionExpired
 	}
 	return s.over(held, now)
@@ -51,6 +54,15 @@ func (s *site) over(held *session.Session, now time.Time) verifier.Reason {
 
 // clockSkew is how far other clocks may be off ours; our own times get none (TM-135).
 const clockSkew = time.Minute
+
+// warnOfClock says once a minute that a session of ours comes from the future: another node began it, or this one before its clock
+// was set back. Its people are asked again and again, and nothing else tells why.
+func (a *App) warnOfClock(ahead time.Duration, now time.Time) {
+	minute := now.Unix() / 60
+	if a.store.clockWarned.Swap(minute) != minute {
+		a.logger.Warn("a session from the future was refused: are the clocks of all nodes right?", zap.Duration("ahead", ahead))
+	}
+}
 
 func (s *site) revoked(held *session.Session) bool {
 	known := &s.app.store.revoked

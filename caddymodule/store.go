@@ -105,8 +105,10 @@ type sharedStore struct {
 	verifier.Store
 	revoked  revocations
 	passages passages
-	cancel   context.CancelFunc
-	done     chan struct{}
+	// clockWarned is the minute in which it was last said that a clock is wrong.
+	clockWarned atomic.Int64
+	cancel      context.CancelFunc
+	done        chan struct{}
 }
 
 var storePool = caddy.NewUsagePool()

@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -300,6 +301,20 @@ func TestManifestLeadsNowhereElse(t *testing.T) {
 		if path != "/manifest" && path != "/.well-known/did.json" {
 			t.Errorf("asked for %s", path)
 		}
+	}
+}
+
+// The operator misspells the photo claim, or a claim of a rule: nobody would ever pass. The manifest knows the names, so it is said.
+func TestClaimsThatTheManifestLacksAreNamed(t *testing.T) {
+	p := newPublisher(t)
+	n := learningNode(t, p, "keep mail\nsubject_claim number", nil)
+	pin := &manifestPin{Claims: []string{"mail", "number"}}
+	if lacks := pin.lacks(n.pin().uses()); !slices.Equal(lacks, []string{"photo"}) {
+		t.Errorf("lacks %q, want the photo claim", lacks)
+	}
+	pin.Claims = nil
+	if lacks := pin.lacks(n.pin().uses()); len(lacks) != 0 {
+		t.Errorf("a manifest that shows no claims lacks %q", lacks)
 	}
 }
 

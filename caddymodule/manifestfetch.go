@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -36,7 +37,15 @@ func (p *pinnedManifest) follow(ctx context.Context) {
 	}
 	ticker := time.NewTicker(lookInterval)
 	defer ticker.Stop()
+	var warned time.Time
 	for {
+		if pin := p.current.Load(); pin != nil && pin.Pinned != warned {
+			warned = pin.Pinned
+			if lacks := pin.lacks(p.uses()); len(lacks) > 0 {
+				p.logger.Warn("the config names claims that the manifest does not; if they are misspelled nobody passes",
+					zap.String("credential", p.credential), zap.Strings("claims", lacks), zap.Strings("manifest_claims", pin.Claims))
+			}
+		}
 		if p.look(ctx) == nil && p.due() {
 			p.attempt(true)
 		}
@@ -46,6 +55,14 @@ func (p *pinnedManifest) follow(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// lacks are those of the claims that the manifest does not show. One that shows none says nothing about them.
+func (m *manifestPin) lacks(claims []string) []string {
+	if len(m.Claims) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(claims, func(claim string) bool { return slices.Contains(m.Claims, claim) })
 }
 
 // again stores what is stored.

@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"sync/atomic"
 
@@ -54,6 +55,7 @@ func (a *App) buildLearning(name string, c *Credential) (*credential, error) {
 		told: func(changed *manifestChange) {
 			a.event(eventManifestChanged, map[string]any{"credential": name, "issuer": changed.Issuer})
 		},
+		uses: built.claims,
 	}
 	return built, nil
 }
@@ -114,6 +116,21 @@ func (c *credential) issuers() []string {
 		return []string{pin.Issuer}
 	}
 	return c.base.AcceptedIssuers
+}
+
+// claims are the names of the claims that the credential and its gates rest on, sorted.
+func (c *credential) claims() []string {
+	used := maps.Clone(c.keep)
+	for _, constraint := range c.base.Constraints {
+		used[constraint.ClaimName] = true
+	}
+	if c.base.FaceCheck != nil {
+		used[c.base.FaceCheck.SourcePhotoClaim] = true
+	}
+	if c.base.SubjectClaim != "" {
+		used[c.base.SubjectClaim] = true
+	}
+	return slices.Sorted(maps.Keys(used))
 }
 
 // shownName is what the pages call the credential.

@@ -77,6 +77,7 @@ type pinnedManifest struct {
 	logger     *zap.Logger
 	ctx        context.Context // of the config
 	told       func(*manifestChange)
+	uses       func() []string // the claims that the config names
 
 	current atomic.Pointer[manifestPin]
 

@@ -16,57 +16,72 @@ import (
 	"github.com/caddy-verified-id/caddy-verified-id/idvredirect"
 )
 
-// keysCommand is `caddy verified-id keys`: the keys that sign links to partners, or assertions to apps.
+// keysCommand is `caddy verified-id keys`: the keys that sign links to partners, or assertions to apps, and those that seal cookies.
 func keysCommand() *cobra.Command {
 	var config configFlags
 	var kind, format string
+	var endSessions bool
 	cmd := &cobra.Command{
-		Use:   "keys list|rotate|export [--kind kickstart|assertion] [--config <file>]",
-		Short: "List, rotate or export the signing keys",
-		Long: `Works with the keys that sign the links to partners (--kind kickstart) or the assertions to apps (--kind assertion), without
-showing a private one. Caddy's storage is read, so run this as the user that Caddy runs as.
+		Use:   "keys list|rotate|export [--kind kickstart|assertion|sealing] [--config <file>]",
+		Short: "List, rotate or export the keys",
+		Long: `Works with the keys that sign the links to partners (--kind kickstart) or the assertions to apps (--kind assertion), and with
+those that seal sessions and all else that travels by the browser (--kind sealing), without showing a secret one. Caddy's storage is read,
+so run this as the user that Caddy runs as.
 
 Keys from the config are listed and exported as well; rotating them is a matter of the config.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return errors.New("say what to do: list, rotate or export") },
 	}
 	config.add(cmd)
-	cmd.PersistentFlags().StringVar(&kind, "kind", "kickstart", "Which keys: kickstart or assertion")
-	run := func(do func(out io.Writer, keys *signingKeys, set *idvredirect.KeySet) error) func(*cobra.Command, []string) error {
+	cmd.PersistentFlags().StringVar(&kind, "kind", "kickstart", "Which keys: kickstart, assertion or sealing")
+	run := func(sign func(out io.Writer, keys *signingKeys, set *idvredirect.KeySet) error, seal func(a *App, out io.Writer) error) func(*cobra.Command, []string) error {
 		return func(cmd *cobra.Command, _ []string) error {
 			cmd.SilenceUsage = true
 			app, err := config.commandApp()
 			if err != nil {
 				return err
 			}
+			if kind == "sealing" {
+				return seal(app, cmd.OutOrStdout())
+			}
+			if endSessions {
+				return errors.New("--end-sessions is for --kind sealing")
+			}
 			keys, set, err := app.commandKeys(kind)
 			if err != nil {
 				return err
 			}
-			return do(cmd.OutOrStdout(), keys, set)
+			return sign(cmd.OutOrStdout(), keys, set)
 		}
 	}
 	export := &cobra.Command{
 		Use: "export [--format jwks|pem]", Short: "Print the public keys, for partners that take them by hand", Args: cobra.NoArgs,
 		RunE: run(func(out io.Writer, _ *signingKeys, set *idvredirect.KeySet) error {
 			return exportKeys(out, set, format)
+		}, func(*App, io.Writer) error {
+			return errors.New("sealing keys have no public part, and are never shown")
 		}),
 	}
 	export.Flags().StringVar(&format, "format", "jwks", "jwks, as the site publishes it, or pem")
+	rotate := &cobra.Command{
+		Use: "rotate [--kind sealing --end-sessions]", Short: "Make the next key, as the schedule would", Args: cobra.NoArgs,
+		Long: `Makes the next key in Caddy's storage, for all nodes. A signing key is published at once, and signs when no copy of the older
+set is in use any more, an hour and five minutes later; the key before it stays published as long again and more. So partners that
+fetch the set notice nothing, and others have that long to take the new key. A sealing key is read by all nodes within half a minute, seals
+a day later, and the key before it opens for two days more, so that nobody is signed out.
+
+That is for a schedule of your own. A sealing key that has leaked must go at once: --end-sessions replaces all of them by a new one,
+within half a minute on all nodes. Every session ends and everybody has to present again. For a signing key that was stolen see
+"Changing keys" in docs/security.md.`,
+		RunE: run(rotateKeys, func(a *App, out io.Writer) error { return a.rotateSealing(out, endSessions) }),
+	}
+	rotate.Flags().BoolVar(&endSessions, "end-sessions", false, "Replace all sealing keys at once, because one has leaked; everybody is signed out")
 	cmd.AddCommand(
 		&cobra.Command{
-			Use: "list", Short: "Print the published keys and their times", Args: cobra.NoArgs,
-			RunE: run(func(out io.Writer, _ *signingKeys, set *idvredirect.KeySet) error { return listKeys(out, set) }),
+			Use: "list", Short: "Print the keys and their times", Args: cobra.NoArgs,
+			RunE: run(func(out io.Writer, _ *signingKeys, set *idvredirect.KeySet) error { return listKeys(out, set) }, (*App).listSealing),
 		},
-		&cobra.Command{
-			Use: "rotate", Short: "Make the next key, as the schedule would", Args: cobra.NoArgs,
-			Long: `Makes the next key in Caddy's storage, for all nodes. It is published at once, and signs when no copy of the older
-set is in use any more, an hour and five minutes later; the key before it stays published as long again and more. So partners that
-fetch the set notice nothing, and others have that long to take the new key. It is for a schedule of your own; a key that was stolen must
-go at once: see "Changing keys" in docs/security.md.`,
-			RunE: run(rotateKeys),
-		},
-		export,
+		rotate, export,
 	)
 	return cmd
 }

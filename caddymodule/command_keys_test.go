@@ -4,7 +4,10 @@ package caddymodule
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/pem"
+	"errors"
+	"fmt"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -15,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-verified-id/caddy-verified-id/idvredirect"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
 )
 
 // commandMachine is a machine with a Caddyfile that names a storage of its own, in which Caddy may have made keys.
@@ -151,7 +155,7 @@ func TestKickstartCommandMakesALinkThePartnerTakes(t *testing.T) {
 // A command that makes the first key makes it where nobody will ever find it: as root, in root's storage. It says so instead.
 func TestCommandsMakeNoFirstKey(t *testing.T) {
 	m := newCommandMachine(t, "")
-	for _, args := range [][]string{{"list"}, {"export"}, {"rotate"}, {"rotate", "--kind", "assertion"}} {
+	for _, args := range [][]string{{"list"}, {"export"}, {"rotate"}, {"rotate", "--kind", "assertion"}, {"list", "--kind", "sealing"}, {"rotate", "--kind", "sealing", "--end-sessions"}} {
 		if out, _, err := m.run(keysCommand(), args...); err == nil || !strings.Contains(err.Error(), m.storage.Path) || !strings.Contains(err.Error(), "the user that Caddy runs as") {
 			t.Errorf("keys %q: error %v, printed %q", args, err, out)
 		}
@@ -213,6 +217,77 @@ func TestKeysFromTheConfigAreNotRotated(t *testing.T) {
 	for _, args := range [][]string{{"export", "--format", "der"}, {"list", "--kind", "other"}, {"sign"}} {
 		if _, _, err := m.run(keysCommand(), args...); err == nil {
 			t.Errorf("keys %q: no error", args)
+		}
+	}
+}
+
+// The sealing keys as the schedule has them: the next one seals a day later, and nobody is signed out. TM-151.
+func TestKeysRotateSealing(t *testing.T) {
+	m := newCommandMachine(t, "")
+	node := newSealingNode(t, m.storage, time.Now(), 0)
+	sealed := node.sealer.Seal([]byte("plain"), "ad")
+	first := node.sealing(time.Now())
+	out, _, err := m.run(keysCommand(), "list", "--kind", "sealing")
+	if err != nil || !strings.HasPrefix(out, first+"\tseals\tmade ") || !strings.Contains(out, "(0 days ago)") || !strings.Contains(out, "leaves never") {
+		t.Errorf("list: %q, %v", out, err)
+	}
+	out, _, err = m.run(keysCommand(), "rotate", "--kind", "sealing")
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); err != nil || len(lines) != 2 || !strings.HasPrefix(lines[0], first+"\tseals\t") || !strings.Contains(lines[1], "\tnext\t") {
+		t.Errorf("rotate: %v, printed\n%s", err, out)
+	}
+	if _, _, err := m.run(keysCommand(), "rotate", "--kind", "sealing"); !errors.Is(err, errSealingWaits) {
+		t.Errorf("a second rotation: %v", err)
+	}
+	node.look(t, time.Now())
+	node.look(t, time.Now().Add(announceSealing))
+	if node.sealing(time.Now().Add(announceSealing)) == first || !node.opens(sealed) {
+		t.Error("the new key does not seal after a day, or the old one does not open")
+	}
+	for _, text := range []string{out, fmt.Sprint(node.logged.All())} {
+		for _, key := range node.known.Sealing {
+			if strings.Contains(text, base64.StdEncoding.EncodeToString(key)) {
+				t.Errorf("a key is shown in %q", text)
+			}
+		}
+	}
+}
+
+// A key has leaked: whoever has it makes sessions at home. One command, and half a minute later it opens nothing on any node, a
+// session of the rightful as little as one of the thief, which the command says. TM-151, TM-024.
+func TestKeysRotateSealingAtOnce(t *testing.T) {
+	m := newCommandMachine(t, "")
+	node := newSealingNode(t, m.storage, time.Now(), 0)
+	if _, _, err := m.run(keysCommand(), "rotate", "--kind", "sealing"); err != nil { // one that waits is replaced as well
+		t.Fatal(err)
+	}
+	sealed := node.sealer.Seal([]byte("plain"), "ad")
+	out, _, err := m.run(keysCommand(), "rotate", "--kind", "sealing", "--end-sessions")
+	if err != nil || strings.Count(out, "\tseals\t") != 1 || strings.Count(out, "leaves") != 1 || !strings.Contains(out, "all sessions end") {
+		t.Errorf("%v, printed\n%s", err, out)
+	}
+	node.look(t, time.Now())
+	if node.opens(sealed) || len(node.known.Sealing) != 1 {
+		t.Error("the leaked key still opens")
+	}
+	for _, args := range [][]string{{"rotate", "--end-sessions"}, {"export", "--kind", "sealing"}} {
+		if out, _, err := m.run(keysCommand(), args...); err == nil {
+			t.Errorf("keys %q: no error, printed %q", args, out)
+		}
+	}
+}
+
+// Keys in the config are named and not touched.
+func TestSealingKeysFromTheConfigAreNotRotated(t *testing.T) {
+	key := randomBytes(32)
+	t.Setenv("SEAL_FOR_COMMANDS", base64.StdEncoding.EncodeToString(key))
+	for _, value := range []string{"{env.SEAL_FOR_COMMANDS}", base64.StdEncoding.EncodeToString(key)} {
+		m := newCommandMachine(t, "sealing_key "+value)
+		if out, _, err := m.run(keysCommand(), "list", "--kind", "sealing"); err != nil || out != session.KeyID(key)+"\tseals\tfrom the config\n" {
+			t.Errorf("list: %q, %v", out, err)
+		}
+		for _, args := range [][]string{{"rotate", "--kind", "sealing"}, {"rotate", "--kind", "sealing", "--end-sessions"}} {
+			_, _, err := m.run(keysCommand(), args...)
+			wantError(t, err, nil, "come from the config")
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/caddyserver/certmagic"
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/caddy-verified-id/caddy-verified-id/idvredirect"
 )
@@ -73,7 +74,7 @@ func readApp(content []byte) (app *App, storage json.RawMessage, err error) {
 	if config.Apps["verified_id"] == nil {
 		return nil, nil, errors.New("the config has no global option verified_id { … }")
 	}
-	app = &App{now: time.Now}
+	app = &App{now: time.Now, logger: zap.NewNop()}
 	if err := caddy.StrictUnmarshalJSON(config.Apps["verified_id"], app); err != nil {
 		return nil, nil, fmt.Errorf("reading the config: %w", err)
 	}
@@ -93,7 +94,7 @@ func (a *App) commandKeys(kind string) (*signingKeys, *idvredirect.KeySet, error
 		keys.path, keys.generate = storedAssertionPath, idvredirect.GenerateAssertionKey
 		keys.configured, err = a.configuredKeySet("assertion_key", a.AssertionKeys, idvredirect.ParseAssertionKey)
 	default:
-		return nil, nil, fmt.Errorf("--kind %q: write kickstart or assertion", kind)
+		return nil, nil, fmt.Errorf("--kind %q: write kickstart, assertion or sealing", kind)
 	}
 	if err != nil || keys.configured != nil {
 		return keys, keys.configured, err

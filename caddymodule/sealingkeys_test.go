@@ -209,7 +209,9 @@ func TestLeakedKeyIsGoneAtTheNextLook(t *testing.T) {
 	storage := &mapStorage{values: map[string][]byte{}}
 	node := newSealingNode(t, storage, testNow, 0)
 	sealed := node.sealer.Seal([]byte("plain"), "ad")
-	if _, err := changeKeys(t.Context(), storage, endSealing(testNow)); err != nil {
+	if _, err := changeKeys(t.Context(), storage, func(stored *storedKeys) (*storedKeys, error) {
+		return new(stored.with(sealingSet{newSealingKey(testNow, testNow)})), nil
+	}); err != nil {
 		t.Fatal(err)
 	}
 	node.look(t, testNow.Add(lookForKeys))

@@ -146,13 +146,3 @@ func (s sealingSet) rotated(now time.Time) sealingSet {
 	}
 	return next
 }
-
-// endSealing replaces all sealing keys by a new one, for [changeKeys]: all that the others have sealed ends.
-func endSealing(now time.Time) func(*storedKeys) (*storedKeys, error) {
-	return func(stored *storedKeys) (*storedKeys, error) {
-		if stored == nil {
-			return nil, errKeysGone
-		}
-		return new(stored.with(sealingSet{newSealingKey(now, now)})), nil
-	}
-}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -122,6 +123,9 @@ type App struct {
 	gates        *gateRegistry
 	releases     []func()
 	now          func() time.Time
+	// closing is closed, by close, when a server of this config begins to shut down; see endStreams.
+	closing chan struct{}
+	close   func()
 	// observe is told what each gate did with a request. Only `caddy verified-id check` sets it.
 	observe func(g *Gate, r *http.Request, passes bool)
 }
@@ -138,7 +142,8 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // pools that outlive a reload. It calls nobody on the network.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger, a.now = ctx, ctx.Logger(), time.Now
-	a.gates, a.assertions = newGateRegistry(), newAssertionCache()
+	a.gates, a.assertions, a.closing = newGateRegistry(), newAssertionCache(), make(chan struct{})
+	a.close = sync.OnceFunc(func() { close(a.closing) })
 	for _, step := range []func() error{
 		a.provisionIdentity, a.provisionCredentials, a.provisionPartners, a.provisionSession,
 		a.provisionKeys, a.provisionManifests, a.provisionStore, a.provisionRevocations, a.provisionClient, a.provisionLimits, a.provisionFaceChecks, a.provisionPages, a.provisionMetrics, a.provisionEvents,
@@ -167,7 +172,8 @@ func (a *App) Start() error {
 	return nil
 }
 
-// Stop ends that and saves the count of Face Checks. Streams, and following the keys, end with the context that Caddy cancels.
+// Stop ends that and saves the count of Face Checks. Following the keys ends with the context that Caddy cancels, streams
+// with their server.
 func (a *App) Stop() error {
 	running.unset(a)
 	a.saveFaceChecks()

@@ -183,6 +183,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	g.place.derived = derived
 	g.id = g.fingerprint()
 	g.app.gates.add(g)
+	g.app.endStreams(ctx)
 	g.tell()
 	return nil
 }

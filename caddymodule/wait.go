@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -179,6 +181,16 @@ const (
 	writeTimeout = 10 * time.Second
 )
 
+// endStreams lets the status streams end as soon as the server of this config begins to shut down. The config's own context
+// comes too late: when the whole process ends, Caddy cancels it after its servers, which wait for the streams.
+func (a *App) endStreams(ctx caddy.Context) {
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok { // nobody is served, as by `caddy verified-id check`
+		return
+	}
+	server.RegisterOnShutdown(a.close)
+}
+
 // events streams the state to the page. It ends with the transaction and with this config, after which the browser comes
 // back by itself and finds the new one (TM-079).
 func (v *visitRequest) events() {
@@ -218,7 +230,7 @@ func (v *visitRequest) events() {
 		case <-v.r.Context().Done():
 			expiry.Stop()
 			return
-		case <-v.app.ctx.Done():
+		case <-v.app.closing:
 			expiry.Stop()
 			return
 		case <-ticker.C:

@@ -3,9 +3,13 @@
 package e2e_test
 
 import (
+	"errors"
 	"net/http"
+	"net/url"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/caddy-verified-id/caddy-verified-id/e2e/internal/caddyprocess"
 	"github.com/caddy-verified-id/caddy-verified-id/emulator"
@@ -99,4 +103,37 @@ func TestServiceOutageConcernsNewcomersOnly(t *testing.T) {
 	w.emulator.Faults().Clear()
 	w.enter(newcomer, "/payroll/afterwards")
 	w.expectIn(newcomer, "/payroll/afterwards")
+}
+
+// The machine is shut down while pages with a code are open, in tabs that nobody looks at. Caddy waits for its connections, for ever
+// by default; the pages' streams must not be what it waits for.
+func TestStopDoesNotWaitForOpenPages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{app: many})
+	for range 5 {
+		page := w.newClient("127.0.0.1")
+		if err := errors.Join(page.start(), page.request()); err != nil {
+			t.Fatal(err)
+		}
+		stream, err := page.http.Get(w.origin + "/.verified-id/events?t=" + url.QueryEscape(page.transaction)) //nolint:noctx // it ends with the server
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = stream.Body.Close() })
+		if _, err := stream.Body.Read(make([]byte, 1)); err != nil {
+			t.Fatalf("reading the stream: %v", err)
+		}
+	}
+
+	began := time.Now()
+	if err := w.caddy.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-w.caddy.ended:
+	case <-time.After(patience):
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("stopping took %s", took)
+	}
 }

@@ -53,7 +53,8 @@ type IDV struct {
 	// File with the partner's logo (SVG, PNG or JPEG, at most 256 KiB). Default: none.
 	Logo string `json:"logo,omitempty"`
 
-	// What the partner takes, for example "about 10 minutes; passport and phone". Default: none.
+	// How long the partner takes and what it asks for, for example "about 10 minutes; passport and phone". The start page then says
+	// nothing of that itself. Default: none; the page says 15 minutes, an identity document and a phone.
 	Note string `json:"note,omitempty"`
 }
 

@@ -45,6 +45,27 @@ func TestStartAsksFirst(t *testing.T) {
 	}
 }
 
+// The page said 15 minutes and an identity document beside a note that said five minutes and nothing to hand. What a partner's note
+// says is said by nobody else.
+func TestNoteIsNotContradicted(t *testing.T) {
+	t.Parallel()
+	for _, language := range page.Languages() {
+		r := newRenderer(t, page.Config{Language: language})
+		for note, want := range map[string]bool{"": true, "About a minute; nothing to hand": false} {
+			p := rendered{"start", httptest.NewRecorder()}
+			r.Start(p, page.Start{Token: "tok", Choices: []page.Choice{{Credential: "employee", Partners: []page.Partner{{Name: "idv", Note: note}, {Name: "other"}}}}})
+			for _, general := range map[string][]string{"en": {"15 minutes", "identity document"}, "de": {"15 Minuten", "Ausweisdokument"}}[language] {
+				if got := strings.Contains(p.Body.String(), general); got != want {
+					t.Errorf("%s, note %q: says %q %v, want %v", language, note, general, got, want)
+				}
+			}
+			if !strings.Contains(p.Body.String(), note) {
+				t.Errorf("%s: note %q is not said", language, note)
+			}
+		}
+	}
+}
+
 // TM-095, TM-096. Whoever comes back from a partner sees the same page, whatever they bring: it knows no more than the start page.
 func TestReturnedSaysWhatIsNext(t *testing.T) {
 	t.Parallel()

@@ -11,6 +11,7 @@ func (r *Renderer) samples() []view {
 		Credential: "sample", Name: "Sample card", Issuer: "Sample issuer", Purpose: "To show how it looks.", FaceCheck: true,
 		Partners: []Partner{{Name: "one", Note: "A note."}, {Name: "two"}},
 	}
+	unnoted := Choice{Credential: "unnoted", Partners: []Partner{{Name: "one"}}}
 	plain := Choice{Credential: "plain"}
 	at := time.Unix(0, 0)
 	var views []view
@@ -18,6 +19,7 @@ func (r *Renderer) samples() []view {
 	for _, p := range []Start{
 		{},
 		{Choices: []Choice{plain}},
+		{Choices: []Choice{unnoted}},
 		{Choices: []Choice{choice, plain}, Reason: "signed_out"},
 		{Choices: []Choice{choice}, ReturnedFromPartner: true, SameDeviceOnly: true},
 		{Choices: []Choice{choice}, ReturnedFromPartner: true, Partner: "One"},

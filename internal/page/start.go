@@ -5,6 +5,7 @@ package page
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,7 @@ type startPage struct {
 	Several   bool
 	FaceCheck bool // at least one choice asks for it
 	Partners  bool // at least one choice has a partner
+	Noted     bool // at least one partner has a note, so that what is general is not said: it could be otherwise there
 	Steps     steps
 	Underway  string // where the visitor was going for a card, in words; may be empty
 	Lead      string // after a return; may be empty
@@ -37,6 +39,7 @@ func (r *Renderer) startView(p Start) view {
 	for i := range p.Choices {
 		page.FaceCheck = page.FaceCheck || p.Choices[i].FaceCheck
 		page.Partners = page.Partners || len(p.Choices[i].Partners) > 0
+		page.Noted = page.Noted || slices.ContainsFunc(p.Choices[i].Partners, func(p Partner) bool { return p.Note != "" })
 	}
 	page.Steps = r.at(1, directSteps, "step_choose")
 	switch {

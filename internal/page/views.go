@@ -49,7 +49,7 @@ type Partner struct {
 	Name string
 	// What people call it. Default: Name.
 	DisplayName string
-	// One sentence about what will happen there. Empty: a general one.
+	// One sentence about how long it takes there and what is needed. Empty: what is usual, if no other partner on the page has one.
 	Note string
 }
 

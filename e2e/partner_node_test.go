@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net"
@@ -17,18 +18,21 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/caddy-verified-id/caddy-verified-id/e2e/internal/caddyprocess"
+	"github.com/caddy-verified-id/caddy-verified-id/emulator"
 )
 
 // What a visitor looks for on the pages of examples/partner-node.
 const (
 	nodeProve = `form[action^="/proven"] button`
-	nodeBack  = "a.back"
+	nodeLink  = `a.open[href^="openid-vc:"]`
+	nodeCode  = "img.code"
 )
 
 // nodePartner runs examples/partner-node for a world that is not made yet, and returns its origin. Like most partners it stands
@@ -44,9 +48,21 @@ func nodePartner(t *testing.T, w *world) string {
 	}
 	front, address := listen(t), fmt.Sprintf("127.0.0.1:%d", caddyprocess.FreePort(t))
 	origin := "https://" + localhost(front)
+	contract, err := w.emulator.Contract("VerifiedEmployee")
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims, err := json.Marshal(emulator.AnaLima("VerifiedEmployee"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	output := caddyprocess.NewLog()
 	run := exec.CommandContext(context.WithoutCancel(t.Context()), node, "../examples/partner-node/server.mjs")
 	run.Env = append(os.Environ(), "SITE="+w.origin, "ORG_ID=contoso", "ORIGIN="+origin, "LISTEN="+address,
+		"TENANT="+emulator.DemoTenant, "CLIENT_ID="+emulator.DemoClientID, "CLIENT_SECRET="+emulator.DemoClientSecret,
+		"AUTHORITY="+emulator.DemoAuthority, "TYPE=VerifiedEmployee", "CLAIMS="+w.file("claims.json", claims),
+		"MANIFEST="+w.emulator.ManifestURL(contract)+"?manifestType=claimInjection",
+		"SERVICE="+w.emulator.PublicURL(), "LOGIN="+w.emulator.TokenURL(),
 		"NODE_EXTRA_CA_CERTS="+w.file("node-ca.pem", w.emulator.CA().PEM()))
 	run.Stdout, run.Stderr = output, output
 	if err := run.Start(); err != nil {
@@ -55,6 +71,9 @@ func nodePartner(t *testing.T, w *world) string {
 	t.Cleanup(func() {
 		_ = run.Process.Kill()
 		_ = run.Wait() // it was killed
+		if output.Contains("Ana") || output.Contains(emulator.DemoClientSecret) {
+			t.Error("the partner's log tells who the visitor is, or its secret")
+		}
 		if t.Failed() {
 			t.Logf("the partner said:\n%s", output)
 		}
@@ -83,8 +102,8 @@ func waitFor(t *testing.T, address string) {
 	}
 }
 
-// The partner of examples/partner-node, which checks our link with a library of others, sends the visitor back with a card, and
-// they are in. By a link, and by a form, with scripts and without.
+// The partner of examples/partner-node, which checks our link with a library of others, has the card issued, sends the visitor back
+// when it is in the wallet and not before, and they are in. By a link, and by a form, with scripts and without.
 func TestPartnerInNodeSendsVisitorBack(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"get", "post"} {
@@ -100,8 +119,10 @@ func TestPartnerInNodeSendsVisitorBack(t *testing.T) {
 			v.click("form[data-send] button")
 		}
 		v.click(nodeProve)
-		w.issue("VerifiedEmployee") // as a partner does before it says so
-		v.click(nodeBack)
+		v.see(nodeCode)
+		link := v.attribute(nodeLink, "href")
+		w.expectDeafPartner(partner, link)
+		w.take(link)
 		v.see(haveCard)
 		w.expectNobodyIn()
 		if method == "get" {
@@ -109,6 +130,36 @@ func TestPartnerInNodeSendsVisitorBack(t *testing.T) {
 			w.accept(w.scan(v))
 			w.expectIn(v, "/payroll/march")
 			w.expectStrictPartner(partner)
+		}
+	}
+}
+
+// expectDeafPartner sends the partner callbacks about the request behind the link that have all but the key of the service's.
+func (w *world) expectDeafPartner(partner, link string) {
+	w.t.Helper()
+	var asked struct {
+		Callback struct {
+			State string `json:"state"`
+		} `json:"callback"`
+	}
+	made := w.emulator.RequestsTo(emulator.APICreateIssuance)
+	if err := json.Unmarshal(made[len(made)-1].Body, &asked); err != nil {
+		w.t.Fatal(err)
+	}
+	told := fmt.Sprintf(`{"requestId":%q,"requestStatus":"issuance_successful","state":%q}`, link[strings.LastIndexByte(link, '/')+1:], asked.Callback.State)
+	for _, key := range []string{"", "guessed"} {
+		request, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, partner+"/callback", strings.NewReader(told))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		request.Header.Set("Api-Key", key)
+		answer, err := w.client.Do(request)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusForbidden {
+			w.t.Errorf("a callback with the key %q is answered %d", key, answer.StatusCode)
 		}
 	}
 }

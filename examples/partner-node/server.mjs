@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// An identity-verification partner in small: it checks who sent the visitor, proves who they are, and sends them back. SITE is the
-// origin of the relying party's site, ORG_ID its name here, ORIGIN where visitors find this partner, LISTEN the address to listen on.
+// An identity-verification partner in small: it checks who sent the visitor, proves who they are, issues the card, and sends them back.
+// SITE is the origin of the relying party's site, ORG_ID its name here, ORIGIN where visitors and the Request Service find this
+// partner, LISTEN the address to listen on. TENANT, CLIENT_ID and CLIENT_SECRET are the app that issues, AUTHORITY, TYPE and MANIFEST
+// the contract, and CLAIMS a file with what every passport is taken to say.
 
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { randomUUID } from 'node:crypto'
+import { isCallbackOf, issuerOf } from './issue.mjs'
 import { verifierOf } from './verify.mjs'
 
-const { SITE, ORG_ID, ORIGIN, LISTEN } = process.env
+const { SITE, ORG_ID, ORIGIN, LISTEN, TENANT, CLIENT_ID, CLIENT_SECRET, AUTHORITY, TYPE, MANIFEST, CLAIMS, SERVICE, LOGIN } = process.env
 const verify = verifierOf({ site: SITE, orgId: ORG_ID, audience: ORIGIN })
+const issue = issuerOf({
+	tenant: TENANT, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET, authority: AUTHORITY, type: TYPE, manifest: MANIFEST,
+	callback: `${ORIGIN}/callback`, service: SERVICE, login: LOGIN,
+})
+const passport = JSON.parse(readFileSync(CLAIMS))
 const visits = new Map()
 
 const routes = {
@@ -19,8 +28,11 @@ const routes = {
 	'GET /visit': ({ visit }) => page(200, 'Prove who you are',
 		`<form method="post" action="/proven?id=${visit.id}"><button>This is my passport</button></form>
 		<p><a class="back" href="${visit.redirectUrl}">Leave without a card</a></p>`),
-	'POST /proven': ({ visit }) => issue(visit),
+	'POST /proven': ({ visit }) => proven(visit),
+	'GET /card': ({ visit }) => card(visit),
+	'POST /callback': ({ request }) => called(request),
 }
+const withoutVisit = [`/${ORG_ID}/`, '/callback']
 
 async function arrive(tokens) {
 	let claims
@@ -38,11 +50,50 @@ async function arrive(tokens) {
 	return { status: 303, headers: { Location: `/visit?id=${visit.id}` } }
 }
 
-// issue is where the card is made: a createIssuanceRequest to Microsoft's Request Service, and its code on this page. Send the visitor
-// back when the callback has said issuance_successful, by a link or a redirect to redirectUrl as it is.
-function issue(visit) {
-	visits.delete(visit.id)
-	return page(200, 'You are verified', `<p><a class="back" href="${visit.redirectUrl}">Go back</a></p>`)
+// proven asks for the card, when it is known who the visitor is.
+async function proven(visit) {
+	try {
+		visit.asked = await issue(visit.id, passport)
+		visit.status = 'request_created'
+	} catch (error) {
+		console.error('not issued:', visit.requestId, error.message) // never the claims
+		return page(502, 'The card could not be made', `<p><a class="back" href="${visit.redirectUrl}">Go back without a card</a></p>`)
+	}
+	return { status: 303, headers: { Location: `/card?id=${visit.id}` } }
+}
+
+// card shows the code until the card is in the wallet, and then sends the visitor back, to redirectUrl as it is.
+function card(visit) {
+	if (!visit.asked) return { status: 303, headers: { Location: `/visit?id=${visit.id}` } }
+	if (visit.status === 'issuance_successful') {
+		visits.delete(visit.id)
+		return { status: 303, headers: { Location: visit.redirectUrl } }
+	}
+	const { code, link, expiry } = visit.asked
+	if (visit.status === 'issuance_error' || (visit.status === 'request_created' && Date.now() / 1000 > expiry)) {
+		return page(200, 'The card was not added',
+			`<form method="post" action="/proven?id=${visit.id}"><button>Try again</button></form>
+			<p><a class="back" href="${visit.redirectUrl}">Go back without a card</a></p>`)
+	}
+	return page(200, 'Add the card', `<meta http-equiv="refresh" content="2">
+		<p>Scan this with Microsoft Authenticator.</p><img class="code" alt="QR code" src="${escaped(code)}">
+		<p><a class="open" href="${escaped(link)}">Open it on this device</a></p>`)
+}
+
+const escaped = (text) => text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`)
+
+// called hears from the Request Service. Only its key makes it the service; the state in it names the visit.
+async function called(request) {
+	let told
+	try {
+		told = JSON.parse(await read(request))
+	} catch {
+		return page(400, 'This is no callback', '')
+	}
+	const visit = visits.get(told?.state)
+	if (!visit || !isCallbackOf(visit.asked, request.headers['api-key'], told)) return page(403, 'This is no callback of ours', '')
+	if (visit.status !== 'issuance_successful') visit.status = told.requestStatus
+	return { status: 200 }
 }
 
 const page = (status, title, body) => ({
@@ -61,11 +112,11 @@ const server = createServer(async (request, response) => {
 	const url = new URL(request.url, ORIGIN)
 	const route = routes[`${request.method} ${url.pathname}`]
 	const visit = visits.get(url.searchParams.get('id'))
-	const found = route && (visit || url.pathname === `/${ORG_ID}/`)
+	const found = route && (visit || withoutVisit.includes(url.pathname))
 	const { status, headers, body } = found ? await route({ request, url, visit }) : page(404, 'Nothing here', '')
 	response.writeHead(status, {
 		'Cache-Control': 'no-store',
-		'Content-Security-Policy': "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+		'Content-Security-Policy': "default-src 'none'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
 		'Referrer-Policy': 'no-referrer',
 		'X-Content-Type-Options': 'nosniff',
 		...headers,

@@ -32,8 +32,9 @@ const lookInterval = 2 * time.Second
 // keepLonger is how long an entry stays after its end, so that a node whose clock is fast takes nothing from the others.
 const keepLonger = time.Hour
 
-// keptRevocations keeps the revocations of a store that forgets them with its process in Caddy's storage: they outlive a
-// kill, and reach every node that shares the storage (TM-140, TM-156). Requests never come here; they ask [revocations].
+// keptRevocations keeps revocations in Caddy's storage, whatever the store: a store in this process forgets them with it, and one
+// that nodes share may not answer just when a node starts, or may have lost all it had. They outlive that, and reach every node that
+// shares the storage (TM-140, TM-156). Requests never come here; they ask [revocations].
 //
 // An entry is written once and never changed, so two nodes cannot undo each other's and nothing is locked. Its name tells
 // its end and nothing else; its content is sealed with the name, and holds no holder but by the keyed subject.
@@ -52,9 +53,6 @@ type keptRevocations struct {
 // provisionRevocations reads what was revoked before this process began, before the first request is answered: a node that
 // cannot know who was put out lets nobody in.
 func (a *App) provisionRevocations() error {
-	if _, local := a.store.Store.(*verifier.MemoryStore); !local {
-		return nil // a shared store keeps its own
-	}
 	a.kept = keepRevocations(&a.store.revoked, a.ctx.Storage(), a.keys.ring, a.now)
 	unopened, err := a.kept.look(a.ctx)
 	if err != nil {

@@ -29,11 +29,19 @@ func newCallbackKey(t *verifier.Transaction) string {
 	return t.ID + "." + secret
 }
 
-// callbacksAtOnce bounds the memory that callbacks of up to 10 MiB take together.
-const callbacksAtOnce = 32
+const (
+	// callbacksAtOnce bounds the memory that callbacks of up to 10 MiB take together.
+	callbacksAtOnce = 32
+	// smallCallback is a body that says to be no longer, as nearly all are. Those need not wait for the long ones.
+	smallCallback        = 256 << 10
+	smallCallbacksAtOnce = 256
+)
 
-// callbackSlots outlives reloads, as the memory does that it bounds.
-var callbackSlots = make(chan struct{}, callbacksAtOnce)
+// callbackSlots and smallCallbackSlots outlive reloads, as the memory does that they bound.
+var (
+	callbackSlots      = make(chan struct{}, callbacksAtOnce)
+	smallCallbackSlots = make(chan struct{}, smallCallbacksAtOnce)
+)
 
 // callback is where the Request Service reports: the only way in which a transaction becomes verified. It answers 2xx only
 // when the outcome is stored; the wallet waits for this answer and shows the holder an error otherwise.
@@ -83,9 +91,13 @@ func (v *visitRequest) receive(t verifier.Transaction) int {
 		v.app.metrics.callbacks.WithLabelValues("malformed").Inc()
 		return http.StatusUnsupportedMediaType
 	}
+	slots, longest := callbackSlots, int64(verifier.MaxCallbackBytes)
+	if v.r.ContentLength > 0 && v.r.ContentLength <= smallCallback {
+		slots, longest = smallCallbackSlots, smallCallback
+	}
 	select {
-	case callbackSlots <- struct{}{}:
-		defer func() { <-callbackSlots }()
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
 	case <-time.After(patience.Body):
 		v.app.metrics.callbacks.WithLabelValues("crowded").Inc()
 		return http.StatusServiceUnavailable
@@ -95,7 +107,7 @@ func (v *visitRequest) receive(t verifier.Transaction) int {
 	if !v.readInTime() {
 		return http.StatusServiceUnavailable
 	}
-	got, err := verifier.ParseCallback(http.MaxBytesReader(v.w, v.r.Body, verifier.MaxCallbackBytes), t.Requirement.NeededClaims())
+	got, err := verifier.ParseCallback(http.MaxBytesReader(v.w, v.r.Body, longest), t.Requirement.NeededClaims())
 	v.readWithoutHaste()
 	if err != nil {
 		v.spendFaceCheck(&t) // for all we know

@@ -5,11 +5,13 @@ package caddymodule
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -247,6 +249,38 @@ func TestCallbacksAtOnceAreBounded(t *testing.T) {
 	if w := callback(t, g, key, verified(requestID, state)); w.Code != http.StatusOK {
 		t.Errorf("afterwards: status %d, want 200", w.Code)
 	}
+}
+
+// Somebody has got hold of keys, or a claim is as large as it can be: callbacks of ten megabytes take all the places and come
+// slowly. People whose callbacks are of the usual size do not stand in that queue. TM-059.
+func TestUsualCallbackDoesNotWaitForBigOnes(t *testing.T) {
+	_, g, s := journeyGate(t, "", mailGate)
+	newBrowser(t, g).begin("/")
+	requestID, state, key := s.last(t)
+	begun, release := make(chan struct{}, callbacksAtOnce), make(chan struct{})
+	var all sync.WaitGroup
+	for range callbacksAtOnce {
+		r := request("POST", testOrigin+basePath+"/callback", http.Header{"Content-Type": {"application/json"}, "Authorization": {key}})
+		r.Body, r.ContentLength = parked{begun, release}, smallCallback+1
+		all.Go(func() {
+			if err := g.ServeHTTP(httptest.NewRecorder(), r, &upstream{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range callbacksAtOnce {
+		<-begun
+	}
+	body := verified(requestID, state)
+	r := request("POST", testOrigin+basePath+"/callback", http.Header{"Content-Type": {"application/json"}, "Authorization": {key}})
+	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+	patient, cancel := context.WithTimeout(r.Context(), 10*time.Second)
+	defer cancel()
+	if w, _ := serve(t, g, r.WithContext(patient)); w.Code != http.StatusOK {
+		t.Errorf("a usual callback behind %d big ones: status %d, want 200", callbacksAtOnce, w.Code)
+	}
+	close(release)
+	all.Wait()
 }
 
 // A card, or a callback, names addresses: the issuer's DID, its domain, schemas, logos, status lists. A server that fetches

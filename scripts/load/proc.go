@@ -17,8 +17,13 @@ import (
 const clockTick = 10 * time.Millisecond
 
 // cpu is the CPU time that the server has used so far, to 10 ms. 0 where there is no /proc.
-func (c *caddy) cpu() time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
+func (c *caddy) cpu() time.Duration { return cpuOf(c.cmd.Process.Pid) }
+
+// ownCPU is that of this process, which plays everything else.
+func ownCPU() time.Duration { return cpuOf(os.Getpid()) }
+
+func cpuOf(pid int) time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0
 	}

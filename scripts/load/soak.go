@@ -179,6 +179,9 @@ func (s *soak) lurk(ctx context.Context, i int) {
 			return
 		}
 		s.streams.add(s.explain(outcome, began), time.Since(began))
+		if outcome != good { // people try again after a while
+			pause(ctx, 2*time.Second)
+		}
 	}
 }
 

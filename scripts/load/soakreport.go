@@ -37,7 +37,7 @@ func (s *soak) reportTo(ctx context.Context, out *result, rate float64, goroutin
 	second, last := &s.parts[1], &s.parts[len(s.parts)-1]
 	change := float64(last.quantile(.5))/float64(max(second.quantile(.5), 1)) - 1
 	out.check("S4: latency in the last sixth against the second", "p50 within 10 %", fmt.Sprintf("%+.0f %% (p50 %s against %s; p99 %s against %s)", 100*change, short(last.quantile(.5)), short(second.quantile(.5)), short(last.quantile(.99)), short(second.quantile(.99))),
-		change <= .1, last)
+		change <= .1 && second.of(good) > 0 && last.of(good) > 0, last)
 }
 
 // reportMemory judges the slope of resident memory after the warm-up.

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -126,13 +125,7 @@ func TestStopDoesNotWaitForOpenPages(t *testing.T) {
 	}
 
 	began := time.Now()
-	if err := w.caddy.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-w.caddy.ended:
-	case <-time.After(patience):
-	}
+	w.caddy.Terminate(t)
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("stopping took %s", took)
 	}

@@ -118,6 +118,18 @@ func (c *Process) Kill() {
 	<-c.ended
 }
 
+// Terminate asks the server to end as the system does, and returns when it has ended or patience is over.
+func (c *Process) Terminate(t *testing.T) {
+	t.Helper()
+	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatalf("terminating Caddy: %v", err)
+	}
+	select {
+	case <-c.ended:
+	case <-time.After(patience):
+	}
+}
+
 // Stop asks the server to end and judges how it did. A server that does not end is made to tell where it hangs.
 func (c *Process) Stop(t *testing.T) {
 	t.Helper()

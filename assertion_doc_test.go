@@ -9,12 +9,15 @@ import (
 	"go/token"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	_ "github.com/caddy-verified-id/caddy-verified-id/emulator/caddyemulator"
 )
 
 const assertionDoc = "docs/assertion.md"
@@ -76,12 +79,15 @@ func TestEveryClaimOfTheAssertionIsDocumented(t *testing.T) {
 	}
 }
 
+// exampleCaddyfile are those that no other test reads as they stand, without the environment of a script.
+var exampleCaddyfile = regexp.MustCompile(`^examples/(assertion-[a-z]+/Caddyfile|cluster/[a-z]+\.Caddyfile)$`)
+
 // The Caddyfiles of the examples are read by Caddy as they stand.
 func TestExampleCaddyfilesAdapt(t *testing.T) {
 	t.Parallel()
 	for _, name := range repositoryFiles(t) {
 		name = filepath.ToSlash(name)
-		if !strings.HasPrefix(name, "examples/assertion-") || filepath.Base(name) != "Caddyfile" {
+		if !exampleCaddyfile.MatchString(name) {
 			continue
 		}
 		adapter := caddyfile.Adapter{ServerType: httpcaddyfile.ServerType{}}

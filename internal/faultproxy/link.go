@@ -3,6 +3,7 @@
 package faultproxy
 
 import (
+	"context"
 	"net"
 	"sync"
 	"time"
@@ -37,7 +38,7 @@ func (l *link) serve() {
 	if !l.thaw() {
 		return
 	}
-	server, err := net.DialTimeout("tcp", l.proxy.target, 10*time.Second)
+	server, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(context.Background(), "tcp", l.proxy.target)
 	if err != nil {
 		l.end(true)
 		return
@@ -71,7 +72,7 @@ func (l *link) carry(to, from net.Conn) {
 				late, hole := l.proxy.decide()
 				if silent = silent || hole; !silent {
 					select {
-					case chunks <- chunk{content[:n], time.Now().Add(late)}:
+					case chunks <- chunk{content[:n], l.proxy.now().Add(late)}:
 					case <-l.ended:
 						return
 					}
@@ -96,7 +97,7 @@ func (l *link) carry(to, from net.Conn) {
 
 // until waits for the time and says whether the link is still there.
 func (l *link) until(due time.Time) bool {
-	timer := time.NewTimer(time.Until(due))
+	timer := time.NewTimer(due.Sub(l.proxy.now()))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -3,6 +3,7 @@
 package faultproxy
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -13,6 +14,8 @@ import (
 // Proxy passes connections on to one address. It is safe for concurrent use. End it with [Proxy.Close].
 type Proxy struct {
 	target, address string
+
+	now func() time.Time
 
 	mu       sync.Mutex
 	random   *rand.Rand
@@ -31,6 +34,7 @@ func Listen(target string, seed uint64) (*Proxy, error) {
 		target: target, address: "127.0.0.1:0", random: rand.New(rand.NewPCG(seed, 0)), //nolint:gosec // G404: faults, not secrets
 		changed: make(chan struct{}), links: make(map[*link]struct{}),
 	}
+	p.now = time.Now
 	if err := p.open(); err != nil {
 		return nil, fmt.Errorf("opening a fault proxy: %w", err)
 	}
@@ -43,7 +47,7 @@ func (p *Proxy) Addr() string { return p.address }
 
 // open listens. The caller holds mu, or nobody else knows the proxy yet.
 func (p *Proxy) open() error {
-	listener, err := net.Listen("tcp", p.address)
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", p.address)
 	if err != nil {
 		return err
 	}

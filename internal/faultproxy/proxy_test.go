@@ -26,7 +26,7 @@ const (
 // echo is a server that sends everything back, behind a proxy.
 func echo(t *testing.T) *faultproxy.Proxy {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func set(t *testing.T, proxy *faultproxy.Proxy, f faultproxy.Fault) {
 
 func dial(t *testing.T, proxy *faultproxy.Proxy) net.Conn {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", proxy.Addr(), patience)
+	conn, err := (&net.Dialer{Timeout: patience}).DialContext(t.Context(), "tcp", proxy.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestRefuseAndBack(t *testing.T) {
 	if got, err := hear(t, conn, 1, patience); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("an open connection: heard %q, %v, want a reset", got, err)
 	}
-	if _, err := net.DialTimeout("tcp", proxy.Addr(), patience); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := (&net.Dialer{Timeout: patience}).DialContext(t.Context(), "tcp", proxy.Addr()); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("connecting: %v, want a refusal", err)
 	}
 	set(t, proxy, faultproxy.Fault{})
@@ -210,7 +210,7 @@ func TestResetBreaksWhatIsOpen(t *testing.T) {
 // The target is down: whoever connects hears it, and nothing stays behind.
 func TestNobodyBehindTheProxy(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func TestNobodyBehindTheProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer proxy.Close()
-	conn, err := net.DialTimeout("tcp", proxy.Addr(), patience)
+	conn, err := (&net.Dialer{Timeout: patience}).DialContext(t.Context(), "tcp", proxy.Addr())
 	if errors.Is(err, syscall.ECONNRESET) { // as early as that
 		return
 	}

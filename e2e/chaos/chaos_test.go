@@ -21,8 +21,21 @@ func TestMain(m *testing.M) {
 // One node with its transactions in its memory is killed, reloaded and left alone by the service, at any moment of anybody's
 // visit. Whoever is in stays in, whoever is out stays out, and everybody else is told how to go on. TM-140, TM-128.
 func TestChaosWithMemoryStore(t *testing.T) {
-	chaos(t, newWorld(t, 1), planned(t, plan{seed: 1, length: 25 * time.Second, people: 6}, false))
+	t.Parallel()
+	p := planned(t, plan{seed: 1, length: shortRun, people: 5}, false)
+	chaos(t, newWorld(t, 1, false, p.seed), p)
 }
+
+// Three nodes share a real Redis behind a network that fails. Any request of a visit may come to any node, and any node, the store,
+// the network and the service may fail at any moment of it. TM-128 to TM-131, TM-140, TM-156.
+func TestChaosOfManyNodes(t *testing.T) {
+	t.Parallel()
+	p := planned(t, plan{seed: 1, length: shortRun, people: 6}, true)
+	chaos(t, newWorld(t, 3, true, p.seed), p)
+}
+
+// shortRun is the time of the runs that every test run has.
+const shortRun = 45 * time.Second
 
 // chaos runs a scenario, and checks what everybody has written down.
 func chaos(t *testing.T, w *world, p plan) {

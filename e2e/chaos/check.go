@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -30,6 +31,7 @@ var rules = []struct {
 	{"every visit ends in a named state", (*index).outcomes},
 	{"a result that was taken is not lost", (*index).results},
 	{"every answer comes in time", (*index).times},
+	{"an outage piles nothing up", (*index).piles},
 }
 
 // Check returns every violation of every rule, in the order of the rules.
@@ -52,6 +54,7 @@ type index struct {
 	audit     map[string][]*AuditLine // every line by request
 	created   map[string]int          // by request
 	delivered map[string][]*Delivery  // by request
+	unsure    map[string]bool         // transactions whose result was once taken without an answer of the store
 	entered   map[string]*Visit       // visits that led to a session, by it
 	left      map[string]time.Time    // when its visitor first tried to log out, by session
 }
@@ -60,11 +63,14 @@ func newIndex(h *History) *index {
 	x := &index{
 		History: h, notes: make(map[string]*Note), started: make(map[string][]*AuditLine), audit: make(map[string][]*AuditLine),
 		created: make(map[string]int), delivered: make(map[string][]*Delivery), entered: make(map[string]*Visit),
-		left: make(map[string]time.Time),
+		left: make(map[string]time.Time), unsure: make(map[string]bool),
 	}
 	for i := range h.Notes {
 		n := &h.Notes[i]
 		x.notes[n.Ask] = n
+		if n.Step == StepFinish && n.Status == http.StatusServiceUnavailable {
+			x.unsure[n.Transaction] = true
+		}
 		if _, ok := x.left[n.Holds]; n.Step == StepLogout && !ok {
 			x.left[n.Holds] = n.Began
 		}

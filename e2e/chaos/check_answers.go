@@ -72,7 +72,7 @@ func (x *index) outcomes() (found []string) {
 func (x *index) results() (found []string) {
 	for i := range x.Visits {
 		v := &x.Visits[i]
-		if !v.Told || v.Outcome == Entered || x.deed(v.Span, Drop, Hold, ReloadStrict, StoreFlush, StoreCrash) != nil {
+		if !v.Told || v.Outcome == Entered || x.deed(v.Span, Drop, Hold, ReloadStrict, StoreFlush) != nil {
 			continue
 		}
 		if !x.SharedStore && x.deed(v.Span, Kill) != nil {
@@ -116,4 +116,23 @@ func (x *index) late(s Span) (most time.Duration) {
 		}
 	}
 	return most
+}
+
+// piling is by how many goroutines a node may exceed its usual number while the store does not answer.
+const piling = 200
+
+// piles: requests that wait for a store that does not answer do not pile up.
+func (x *index) piles() (found []string) {
+	byNode := make(map[int][]int)
+	for _, s := range x.Sizes {
+		byNode[s.Node] = append(byNode[s.Node], s.Goroutines)
+	}
+	for _, s := range x.Sizes {
+		list := byNode[s.Node]
+		slices.Sort(list)
+		if usual := list[len(list)/2]; s.Goroutines > usual+piling {
+			say(&found, "node %d had %d goroutines, usually %d", s.Node, s.Goroutines, usual)
+		}
+	}
+	return found
 }

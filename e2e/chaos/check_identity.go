@@ -2,6 +2,8 @@
 
 package chaos
 
+import "net/http"
+
 // origins: each session traces back to one presentation request, which the service has accepted, and to one callback for it that
 // is genuine and was taken.
 func (x *index) origins() (found []string) {
@@ -12,7 +14,7 @@ func (x *index) origins() (found []string) {
 			continue
 		}
 		if len(x.started[session]) == 0 && !x.lineLost(session) {
-			say(&found, "no audit line says that session %s began, and no node was killed meanwhile", session)
+			say(&found, "no audit line says that session %s began, and neither a node nor the store was lost over it", session)
 		}
 		if v := x.entered[session]; v != nil && v.Request != request {
 			say(&found, "session %s goes back to request %s, but its visitor took the result of %s", session, request, v.Request)
@@ -35,16 +37,18 @@ func (x *index) origins() (found []string) {
 	return found
 }
 
-// lineLost says whether a node was killed while the visitor of the session was taking the result.
+// lineLost says whether a node was killed while the visitor of the session was taking the result, or the store did not answer then:
+// it may have made the session all the same, and the visitor's next try is told as none.
 func (x *index) lineLost(session string) bool {
 	v := x.entered[session]
-	return v != nil && x.deed(v.Span, Kill) != nil
+	return v != nil && (x.deed(v.Span, Kill) != nil || v.Transaction != "" && x.unsure[v.Transaction])
 }
 
-// proven says whether the service has said that the request was verified, to a node that took it or was killed over it.
+// proven says whether the service has said that the request was verified, to a node that took it, was killed over it, or stored it
+// without an answer of the store.
 func (x *index) proven(request string) bool {
 	for _, d := range x.delivered[request] {
-		if d.Status == statusVerified && !d.Forged && (d.accepted() || d.Answer == 0) {
+		if d.Status == statusVerified && !d.Forged && (d.accepted() || d.Answer == 0 || d.Answer == http.StatusServiceUnavailable) {
 			return true
 		}
 	}

@@ -44,7 +44,8 @@ func (x *index) ends() map[string]end {
 	return ends
 }
 
-// ended: who was logged out or put out stays out; at once on the node that did it, and elsewhere as soon as it must have heard.
+// ended: who was logged out or put out stays out; at once on the node that did it, and elsewhere, or on a node that was killed
+// since, as soon as it must have heard.
 func (x *index) ended() (found []string) {
 	ends := x.ends()
 	cuts := x.cuts()
@@ -55,12 +56,26 @@ func (x *index) ended() (found []string) {
 		if !ok || note == nil || !note.Began.After(e.Ended) {
 			continue
 		}
-		if p.Node == e.node || note.Began.After(healthy(e.Ended, spreading, cuts)) {
+		heard := e.Ended // by the node that did it, for as long as it lives
+		if since := x.born(p.Node, note.Began); p.Node != e.node || since.After(e.Ended) {
+			heard = healthy(later(since, e.Ended), spreading, cuts)
+		}
+		if note.Began.After(heard) {
 			say(&found, "session %s of %s was %s by node %d and let through by node %d %s later (%s)",
 				p.Session, p.Name, e.how, e.node, p.Node, note.Began.Sub(e.Ended).Round(time.Millisecond), p.Ask)
 		}
 	}
 	return found
+}
+
+// born is when the node was last started before the moment, after a kill; zero if it never was.
+func (x *index) born(node int, before time.Time) (last time.Time) {
+	for i := range x.Deeds {
+		if d := &x.Deeds[i]; d.Kind == Kill && d.Node == node && d.Began.Before(before) {
+			last = later(last, d.Ended)
+		}
+	}
+	return last
 }
 
 // cuts are the times in which a node may not have heard from the store, in order.

@@ -66,6 +66,7 @@ func good() *History {
 	}
 	for ms := 0; ms < 30000; ms += 250 {
 		h.Probes = append(h.Probes, span(ms, ms+2))
+		h.Sizes = append(h.Sizes, Size{0, at(ms), 60 + ms/1000})
 	}
 	return h
 }
@@ -149,6 +150,10 @@ func TestEachRuleFindsItsViolation(t *testing.T) {
 			h.ask("Ana back with a copy").Span = span(6100, 6110)
 			h.pass("Ana back with a copy", 1)
 		}},
+		{"what has ended stays ended", "on the same node, after it was started again", func(h *History) {
+			h.did(Kill, 7000, 9000).Node = 1
+			h.pass("Ana back with a copy", 1)
+		}},
 		{"what has ended stays ended", "revoked", func(h *History) {
 			h.did(Revoke, 3000, 3010).Session = "session of Ben"
 			h.ask("Ben working").Span = span(9000, 9010)
@@ -209,6 +214,10 @@ func TestEachRuleFindsItsViolation(t *testing.T) {
 			h.did(StoreFreeze, 4000, 9000)
 			h.ask("Ben working").Ended = at(6100)
 		}},
+		{"an outage piles nothing up", "300 goroutines", func(h *History) {
+			h.did(StoreFreeze, 4000, 9000)
+			h.Sizes = append(h.Sizes, Size{0, at(8000), 300})
+		}},
 	} {
 		t.Run(c.rule+"/"+c.name, func(t *testing.T) {
 			t.Parallel()
@@ -230,6 +239,13 @@ func TestWhatTheScenarioExplainsIsNoViolation(t *testing.T) {
 			h.did(Kill, 495, 496)
 			h.Audit = slices.DeleteFunc(h.Audit, func(l AuditLine) bool { return l.Event == eventStarted })
 		},
+		"the store made the session and could not say so": func(h *History) {
+			h.did(StoreFreeze, 400, 500)
+			again := *h.ask("Ana finishing")
+			again.Ask, again.Status, again.Gives = "Ana finishing in vain", http.StatusServiceUnavailable, false
+			h.Notes = append(h.Notes, again)
+			h.Audit = slices.DeleteFunc(h.Audit, func(l AuditLine) bool { return l.Event == eventStarted && l.Session == "session of Ana" })
+		},
 		"a node was killed over a callback that it had stored": func(h *History) {
 			h.did(Kill, 300, 301)
 			h.Deliveries[1].Answer = 0
@@ -242,6 +258,10 @@ func TestWhatTheScenarioExplainsIsNoViolation(t *testing.T) {
 		"another node has not heard of a logout yet": func(h *History) {
 			h.ask("Ana back with a copy").Span = span(9000, 9010)
 			h.pass("Ana back with a copy", 2)
+		},
+		"a node that was started again has not heard of a logout yet": func(h *History) {
+			h.did(Kill, 7000, 16000).Node = 1
+			h.pass("Ana back with a copy", 1)
 		},
 		"another node could not hear of a logout": func(h *History) {
 			h.did(NetRefuse, 6500, 15500)

@@ -22,6 +22,8 @@ type History struct {
 	Deeds []Deed
 	// Probes are requests for an address that is not gated, on every node all the time: how fast the machine is at the moment.
 	Probes []Span
+	// Sizes are the numbers of goroutines of the nodes, every second.
+	Sizes []Size
 	// SharedStore says that all nodes share a store that outlives them. Otherwise each keeps its transactions in its memory.
 	SharedStore bool
 }
@@ -39,6 +41,13 @@ func (s Span) meets(other Span) bool {
 
 // widened is the span with so much more at both ends.
 func (s Span) widened(by time.Duration) Span { return Span{s.Began.Add(-by), s.Ended.Add(by)} }
+
+// Size is how many goroutines a node had at a moment.
+type Size struct {
+	Node       int
+	At         time.Time
+	Goroutines int
+}
 
 // AuditLine is one line of the log verified_id.audit.
 type AuditLine struct {
@@ -185,7 +194,6 @@ const (
 	ReloadStrict Kind = "stricter reload"
 	ReloadBroken Kind = "broken reload"
 	StoreRestart Kind = "store restart"
-	StoreCrash   Kind = "store kill -9"
 	StoreFreeze  Kind = "store frozen"
 	StoreFlush   Kind = "store flushed"
 	NetLatency   Kind = "network slow"
@@ -207,6 +215,6 @@ const (
 
 // ofStore are the kinds during which a node may not reach the store.
 var ofStore = map[Kind]bool{
-	StoreRestart: true, StoreCrash: true, StoreFreeze: true, StoreFlush: true,
+	StoreRestart: true, StoreFreeze: true, StoreFlush: true,
 	NetLatency: true, NetLoss: true, NetHole: true, NetRefuse: true, NetReset: true,
 }

@@ -151,6 +151,7 @@ var stageOf = map[Step]Stage{StepRequest: AtRequest, StepFinish: AtFinish, StepL
 // send sends a request to a node by chance, once more on a fresh connection if that breaks and the request may be repeated, and
 // writes down what came of it.
 func (p *person) send(ctx context.Context, r request) answer {
+	ctx = context.WithoutCancel(ctx) // whoever has asked waits for the answer, also when the run is over
 	p.asked++
 	a := answer{Note: Note{
 		Ask: fmt.Sprintf("%s #%d", p.name, p.asked), Visitor: p.name, Step: r.step, Span: Span{Began: time.Now()},
@@ -166,9 +167,6 @@ func (p *person) send(ctx context.Context, r request) answer {
 	a.Ended = time.Now()
 	if err != nil {
 		a.Status, a.Err, a.Gives, a.Clears, a.body = 0, err.Error(), false, false, ""
-	}
-	if ctx.Err() != nil { // the run is over, and nobody waited for the answer
-		return a
 	}
 	p.w.recorder.keep(func(h *History) { h.Notes = append(h.Notes, a.Note) })
 	return a

@@ -32,6 +32,7 @@ func (w *world) run(seed uint64, length time.Duration, actions []Action, people 
 	for _, n := range w.nodes {
 		all.Go(func() { w.probe(ctx, n) })
 	}
+	all.Go(func() { w.tell(ctx, began) })
 	lanes := make(map[string][]Action)
 	for _, a := range actions {
 		lanes[a.lane()] = append(lanes[a.lane()], a)
@@ -50,6 +51,19 @@ func (w *world) run(seed uint64, length time.Duration, actions []Action, people 
 	stop()
 	all.Wait()
 	w.look()
+}
+
+// tell says every minute how far the run has come.
+func (w *world) tell(ctx context.Context, began time.Time) {
+	for pause(ctx, time.Minute) {
+		w.recorder.keep(func(h *History) {
+			done := make(map[Kind]int)
+			for _, d := range h.Deeds {
+				done[d.Kind]++
+			}
+			w.t.Logf("after %s: %d visits, %d requests; %v", time.Since(began).Round(time.Second), len(h.Visits), len(h.Notes), done)
+		})
+	}
 }
 
 // look tries, after the time that everything may take to recover and to be heard of, who is in and who is out.
@@ -86,6 +100,8 @@ func (w *world) do(ctx context.Context, a Action) {
 		err = w.revoke(a.Node, d.Session)
 	case ofService[a.Kind]:
 		w.spoil(ctx, a)
+	case ofStore[a.Kind]:
+		err = w.store.spoil(ctx, a)
 	default:
 		err = w.reload(ctx, a)
 	}
@@ -145,13 +161,13 @@ func (w *world) revoke(node int, session string) error {
 func (w *world) reload(ctx context.Context, a Action) error {
 	n := w.nodes[a.Node]
 	plain := w.caddyfile(n, Plain)
-	switch a.Kind {
-	case ReloadBroken:
+	if a.Kind == ReloadBroken {
 		if err := n.reload(strings.Replace(plain, "issuer ", "isuer ", 1)); err == nil {
 			w.t.Errorf("node %d took a config with the option isuer", a.Node)
 		}
 		return nil
-	case ReloadStrict:
+	}
+	if a.Kind == ReloadStrict {
 		if err := n.reload(w.caddyfile(n, Strict)); err != nil {
 			return err
 		}
@@ -191,7 +207,10 @@ func (w *world) spoil(ctx context.Context, a Action) {
 // probe asks a node for what is not gated, all the time, to know how fast the machine is.
 func (w *world) probe(ctx context.Context, n *node) {
 	client := &http.Client{Transport: w.transport(), Timeout: 30 * time.Second}
-	for pause(ctx, 250*time.Millisecond) {
+	for i := 0; pause(ctx, 250*time.Millisecond); i++ {
+		if i%4 == 0 {
+			w.measure(n)
+		}
 		q, err := http.NewRequestWithContext(context.WithValue(ctx, routeKey{}, &route{order: []int{n.index}}), http.MethodGet, "http://localhost:"+w.freePort+"/", nil)
 		if err != nil {
 			w.t.Errorf("probing: %v", err)
@@ -205,4 +224,14 @@ func (w *world) probe(ctx context.Context, n *node) {
 		_ = response.Body.Close()
 		w.recorder.keep(func(h *History) { h.Probes = append(h.Probes, s) })
 	}
+}
+
+// measure writes down how many goroutines a node has, if it is alive.
+func (w *world) measure(n *node) {
+	count, err := n.goroutines()
+	if err != nil {
+		return
+	}
+	size := Size{n.index, time.Now(), count}
+	w.recorder.keep(func(h *History) { h.Sizes = append(h.Sizes, size) })
 }

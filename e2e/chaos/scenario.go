@@ -80,10 +80,16 @@ var ofNode = map[Kind]bool{Kill: true, Reload: true, ReloadStrict: true, ReloadB
 
 // longest is how long an action of a kind may last; by chance it lasts a fifth of it at least. Others are over at once.
 var longest = map[Kind]time.Duration{
-	ReloadStrict: 3 * time.Second, StoreFreeze: 6 * time.Second,
+	ReloadStrict: 3 * time.Second, StoreFreeze: 6 * time.Second, StoreRestart: 1500 * time.Millisecond,
 	NetLatency: 6 * time.Second, NetLoss: 6 * time.Second, NetHole: 4 * time.Second, NetRefuse: 5 * time.Second,
 	Throttle: 3 * time.Second, Failing: 4 * time.Second, Hanging: 4 * time.Second, Cut: 3 * time.Second, Hold: 5 * time.Second,
 }
+
+// From longRun on there is time for freezes that outlast every patience.
+const (
+	longRun    = 5 * time.Minute
+	longFreeze = 30 * time.Second
+)
 
 // Mix is how often each kind comes.
 type Mix map[Kind]int
@@ -127,6 +133,9 @@ func Scenario(seed uint64, length time.Duration, mix Mix, nodes int) []Action {
 			}
 			if most := longest[kind]; most > 0 {
 				a.Lasting = most/5 + time.Duration(random.Int64N(int64(most*4/5)))
+			}
+			if kind == StoreFreeze && length >= longRun {
+				a.Lasting = longFreeze
 			}
 			if kind == Kill {
 				a.Stage = Stages[stage%len(Stages)]

@@ -112,7 +112,7 @@ func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := json.Unmarshal(body, &said); err != nil {
 		return nil, err
 	}
-	way := &route{order: n.w.anyOrder(rand.IntN)} //nolint:gosec // G404: spreads requests
+	way := &route{order: n.w.anyOrder(rand.IntN)}
 	a, known := n.w.keys.get(said.RequestID)
 	if known && !n.w.shared {
 		way.order = []int{a.node}

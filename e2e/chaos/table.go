@@ -47,7 +47,7 @@ func Table(h *History) string {
 
 	b.WriteString("\n| Visit | Times | p50 | p99 | Max |\n| --- | --- | --- | --- | --- |\n")
 	visits := make(map[string][]time.Duration)
-	told, in, began := 0, 0, 0
+	heard, in, began := 0, 0, 0
 	for _, v := range h.Visits {
 		name := string(v.Outcome)
 		if v.Outcome != Entered && v.Outcome != Unreached && v.Why != "" {
@@ -58,7 +58,7 @@ func Table(h *History) string {
 			began++
 		}
 		if v.Told {
-			told++
+			heard++
 		}
 		if v.Outcome == Entered {
 			in++
@@ -69,13 +69,54 @@ func Table(h *History) string {
 		fmt.Fprintf(&b, "| %s | %d | %s | %s | %s |\n", name, len(took), at50(took), at99(took), last(took))
 	}
 	fmt.Fprintf(&b, "\n%d visits, %d of them with a code, %d whose wallet was told that all is well, %d in. %d callbacks, %d requests that reached the app, %d probes (max %s).\n",
-		len(h.Visits), began, told, in, len(h.Deliveries), len(h.Passages), len(h.Probes), last(sorted(spans(h.Probes))))
+		len(h.Visits), began, heard, in, len(h.Deliveries), len(h.Passages), len(h.Probes), last(sorted(spans(h.Probes))))
+	if back := sorted(recoveries(h)); len(back) > 0 {
+		fmt.Fprintf(&b, "After a fault of the store, the first visitor was served again after: p50 %s, p90 %s, max %s.\n", at50(back), part(back, 0.9), last(back))
+	}
+	told := make(map[string]bool)
+	for _, line := range h.Audit {
+		told[line.Session] = told[line.Session] || line.Event == eventStarted
+	}
+	silent := 0
+	for _, session := range newIndex(h).sessions() {
+		if !told[session] {
+			silent++
+		}
+	}
+	fmt.Fprintf(&b, "Sessions whose audit line session_started was lost with a node or the store: %d.\n", silent)
+	sizes := make([]int, 0, len(h.Sizes))
+	for _, s := range h.Sizes {
+		sizes = append(sizes, s.Goroutines)
+	}
+	if slices.Sort(sizes); len(sizes) > 0 {
+		fmt.Fprintf(&b, "Goroutines of a node: p50 %d, p99 %d, max %d.\n", sizes[len(sizes)/2], sizes[len(sizes)*99/100], sizes[len(sizes)-1])
+	}
 	return b.String()
 }
 
 // steps are all of them, in the order of a visit.
 var steps = []Step{
 	StepApp, StepScript, StepStart, StepRequest, StepWait, StepStatus, StepFinish, StepLogout, StepThief, StepStale,
+}
+
+// recoveries are the times from the end of each fault of the store to the first answer that needed the store and had it.
+func recoveries(h *History) (back []time.Duration) {
+	for _, d := range h.Deeds {
+		if !ofStore[d.Kind] {
+			continue
+		}
+		var first time.Time
+		for _, n := range h.Notes {
+			needs := n.Step == StepRequest || n.Step == StepStatus || n.Step == StepWait
+			if needs && n.Began.After(d.Ended) && n.Status != 0 && n.Status < 500 && (first.IsZero() || n.Ended.Before(first)) {
+				first = n.Ended
+			}
+		}
+		if !first.IsZero() {
+			back = append(back, first.Sub(d.Ended))
+		}
+	}
+	return back
 }
 
 func spans(list []Span) (took []time.Duration) {

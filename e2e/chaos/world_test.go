@@ -33,20 +33,20 @@ type world struct {
 	nodes                  []*node
 	// shared says that any request may come to any node. Otherwise a visit stays with the node that it began on.
 	shared   bool
+	store    *sharedStore // nil: each node's memory
 	emulator *emulator.Emulator
-	contract string
 	folder   string // shared by the nodes
 	appAt    string
 	roots    *x509.CertPool
 	people   people
 }
 
-// newWorld starts everything. It ends with the test.
-func newWorld(t *testing.T, nodes int) *world {
+// newWorld starts everything, with a store that all nodes share or with each node's memory. It ends with the test.
+func newWorld(t *testing.T, nodes int, shared bool, seed uint64) *world {
 	t.Helper()
 	w := &world{
 		t: t, port: strconv.Itoa(caddyprocess.FreePort(t)), freePort: strconv.Itoa(caddyprocess.FreePort(t)),
-		folder: t.TempDir(), roots: x509.NewCertPool(),
+		folder: t.TempDir(), roots: x509.NewCertPool(), shared: shared,
 		triggers: triggers{armed: make(map[int]trigger)}, keys: keyring{keys: make(map[string]agreed)},
 		people: people{living: make(map[string]*person)},
 	}
@@ -59,6 +59,9 @@ func newWorld(t *testing.T, nodes int) *world {
 	t.Cleanup(app.Close)
 	w.appAt = strings.TrimPrefix(app.URL, "http://")
 	w.startMicrosoft()
+	if shared {
+		w.startStore(seed)
+	}
 	var starting sync.WaitGroup // all at once: who comes first makes the keys
 	for _, n := range w.nodes {
 		starting.Go(n.start)
@@ -89,8 +92,9 @@ func (w *world) startMicrosoft() {
 	}
 	w.serve(service.Listener, w.service(e.ServiceHandler()))
 	w.serve(tokens.Listener, e.TokenHandler())
-	chain, key := w.tlsConfig().Certificates[0], []byte(nil)
-	if key, err = x509.MarshalPKCS8PrivateKey(chain.PrivateKey); err != nil {
+	chain := w.tlsConfig().Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(chain.PrivateKey)
+	if err != nil {
 		w.t.Fatalf("writing a key: %v", err)
 	}
 	var certificates []byte
@@ -135,6 +139,7 @@ func (w *world) caddyfile(n *node, policy string) string {
 		trusted_ca %[2]s/ca.pem
 		authority %[7]s
 		client_name "Payroll %[8]d"
+		store %[17]s
 		limits {
 			starts_per_client 1000
 			starts_per_second 1000
@@ -167,7 +172,7 @@ http://localhost:%[16]s {
 	respond "here"
 }
 `, n.address, filepath.ToSlash(w.folder), emulator.DemoTenant, emulator.DemoClientID, w.emulator.TokenURL(), w.emulator.PublicURL(),
-		emulator.DemoAuthority, n.index+1, w.origin, nodeHeader, n.index, policyHeader, policy, bar, w.appAt, w.freePort)
+		emulator.DemoAuthority, n.index+1, w.origin, nodeHeader, n.index, policyHeader, policy, bar, w.appAt, w.freePort, w.store.config(n.index))
 }
 
 // listener is a loopback port with the name that people use.
@@ -205,7 +210,7 @@ func (w *world) tlsConfig() *tls.Config {
 
 func (w *world) file(name string, content []byte) {
 	w.t.Helper()
-	if err := os.WriteFile(filepath.Join(w.folder, name), content, 0o600); err != nil { //nolint:gosec // the test's own folder
+	if err := os.WriteFile(filepath.Join(w.folder, name), content, 0o600); err != nil {
 		w.t.Fatalf("writing a file: %v", err)
 	}
 }

@@ -27,10 +27,9 @@ func (s *settings) connect(groupReads bool) (redis.UniversalClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	to := dialer{tls: tlsConfig, plaintext: s.Plaintext}
 	options := &redis.UniversalOptions{
 		Addrs: s.Addresses, MasterName: s.Sentinel, SentinelUsername: s.SentinelUsername, SentinelPassword: s.SentinelPassword,
-		DB: s.Database, CredentialsProviderContext: s.credentials, Dialer: to.dial,
+		DB: s.Database, CredentialsProviderContext: s.credentials, Dialer: newDialer(tlsConfig, s.Plaintext).dial,
 		Protocol: 2, MaxRedirects: redirects, PoolSize: poolSize, PipelinePoolSize: -1, ConnMaxIdleTime: idleTimeout,
 	}
 	Prepare(options)

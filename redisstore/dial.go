@@ -22,6 +22,13 @@ var errPlaintext = errors.New("redis: the address is on another machine and the 
 type dialer struct {
 	tls       *tls.Config // nil: no TLS
 	plaintext bool        // permits connections to other machines without TLS
+	connect   func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// newDialer finds out within half a minute that a peer has gone without a word.
+func newDialer(config *tls.Config, plaintext bool) dialer {
+	alive := net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
+	return dialer{tls: config, plaintext: plaintext, connect: (&net.Dialer{KeepAliveConfig: alive}).DialContext}
 }
 
 func (d dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -30,7 +37,7 @@ func (d dialer) dial(ctx context.Context, network, address string) (net.Conn, er
 	if strings.HasPrefix(address, "/") {
 		network = "unix"
 	}
-	plain, err := (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}).DialContext(ctx, network, address)
+	plain, err := d.connect(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}

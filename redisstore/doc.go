@@ -22,7 +22,7 @@
 // after the other. A process that dies in between leaves a place taken until the transaction would have ended, and no longer.
 //
 // A user of the server needs, for the default prefix, these rules of an access list, and +info to be warned of eviction; in a cluster
-// +cluster|slots too:
+// +cluster|slots, +command and +asking too:
 //
 //	~verified-id:* &verified-id:* +get +set +del +eval +evalsha +publish +subscribe +ping +pttl +pexpire
 //	+hget +hmget +hset +hsetnx +hincrby +hdel +zadd +zrem +zscore +zcard +zrangebyscore +zremrangebyscore

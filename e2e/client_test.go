@@ -53,7 +53,9 @@ func (w *world) newClient(address string) *client {
 type answer struct {
 	status       int
 	to, page     string
+	retryAfter   string
 	setsASession bool
+	clears       bool // a cookie
 }
 
 var (
@@ -85,9 +87,10 @@ func (c *client) send(method, path string, form url.Values) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	a := answer{status: response.StatusCode, to: response.Header.Get("Location"), page: string(body)}
+	a := answer{status: response.StatusCode, to: response.Header.Get("Location"), page: string(body), retryAfter: response.Header.Get("Retry-After")}
 	for _, cookie := range response.Cookies() {
 		a.setsASession = a.setsASession || !strings.HasSuffix(cookie.Name, "-binding") && cookie.MaxAge > 0
+		a.clears = a.clears || cookie.MaxAge < 0
 	}
 	if found := pageToken.FindStringSubmatch(a.page); found != nil {
 		c.token = found[1]

@@ -15,7 +15,6 @@ import (
 // Within five seconds neither server admits her, or whoever has her cookie, and Ben notices nothing. TM-156.
 func TestOperatorPutsSomebodyOutOnAllNodes(t *testing.T) {
 	t.Parallel()
-	const near, far = "127.0.0.1", "127.0.0.2"
 	w := newWorld(t, plan{app: many})
 	shared := strings.Replace(w.caddyfile, "default_bind", "storage file_system "+w.home+"/data/caddy\n\tdefault_bind", 1)
 	other := caddyprocess.Start(t, t.TempDir(), strings.Replace(shared, "default_bind "+near, "default_bind "+far, 1))

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,13 +21,21 @@ import (
 // near and far are the addresses of two nodes. The site's name leads to the near one, so callbacks go there.
 const near, far = "127.0.0.1", "127.0.0.2"
 
-// twoNodes makes a world of two servers that share a storage and a Redis.
-func twoNodes(t *testing.T, redis *redistest.Server) *world {
+const redisPassword = "canary-password-of-the-store" //nolint:gosec // of this test only
+
+// twoNodes makes a world of two servers that share a storage and a Redis. The other one logs all that it knows.
+func twoNodes(t *testing.T) (w *world, other *caddyprocess.Process, redis *redistest.Server) {
 	t.Helper()
-	w := newWorld(t, plan{app: many + "\nstore redis {\n\taddress " + redis.Addr + "\n}"})
-	shared := strings.Replace(w.caddyfile, "default_bind", "storage file_system "+w.home+"/data/caddy\n\tdefault_bind", 1)
-	caddyprocess.Start(t, t.TempDir(), strings.Replace(shared, "default_bind "+near, "default_bind "+far, 1))
-	return w
+	redis = redistest.Start(t, "--requirepass", redisPassword)
+	redis.Auth(redisPassword)
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte(redisPassword+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w = newWorld(t, plan{app: many + "\nstore redis {\n\taddress " + redis.Addr + "\n\tpassword_file " + file + "\n}"})
+	shared := strings.Replace(w.caddyfile, "default_bind", "debug\n\tstorage file_system "+w.home+"/data/caddy\n\tdefault_bind", 1)
+	other = caddyprocess.Start(t, t.TempDir(), strings.Replace(shared, "default_bind "+near, "default_bind "+far, 1))
+	return w, other, redis
 }
 
 // A balancer sends each request where it likes: Ana begins at one node, Microsoft calls the other back, and she finishes at the
@@ -33,7 +43,7 @@ func twoNodes(t *testing.T, redis *redistest.Server) *world {
 // a thief, knows. TM-156.
 func TestVisitTravelsOverTwoNodes(t *testing.T) {
 	t.Parallel()
-	w := twoNodes(t, redistest.Start(t))
+	w, _, _ := twoNodes(t)
 	ana := w.newClient(far)
 	if err := ana.enter(); err != nil { // the callback goes to the near one
 		t.Fatal(err)
@@ -76,11 +86,11 @@ func TestVisitTravelsOverTwoNodes(t *testing.T) {
 }
 
 // Redis crashes. Who has a session goes on at both nodes with the same cookies; who has none gets an honest page and a time to
-// come back. Two seconds after its return, without anything that it held, new people get in. TM-129, TM-130.
+// come back. Two seconds after its return, without anything that it held, new people get in. The log tells of it, down to what the
+// client library says, without the password. TM-129, TM-130, TM-134.
 func TestRedisOutageUnderTheGate(t *testing.T) {
 	t.Parallel()
-	redis := redistest.Start(t)
-	w := twoNodes(t, redis)
+	w, other, redis := twoNodes(t)
 	members := []*client{w.newClient(near), w.newClient(far)}
 	for _, member := range members {
 		if err := member.enter(); err != nil {
@@ -117,6 +127,12 @@ func TestRedisOutageUnderTheGate(t *testing.T) {
 		if !member.isIn() {
 			t.Errorf("member %d was put out", i)
 		}
+	}
+	if !other.Log.Contains("the store is unavailable") || !other.Log.Contains("verified_id.redis") {
+		t.Error("the log does not tell of the outage, and of the connections that failed")
+	}
+	if w.caddy.Log.Contains(redisPassword) || other.Log.Contains(redisPassword) {
+		t.Error("a log tells the password")
 	}
 }
 

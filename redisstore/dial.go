@@ -43,7 +43,7 @@ func (d dialer) dial(ctx context.Context, network, address string) (net.Conn, er
 	}
 	if d.tls == nil {
 		if remote, ok := plain.RemoteAddr().(*net.TCPAddr); ok && !remote.IP.IsLoopback() && !d.plaintext {
-			plain.Close() //nolint:errcheck // nothing was sent
+			_ = plain.Close() // nothing was sent
 			return nil, errPlaintext
 		}
 		return plain, nil
@@ -52,7 +52,7 @@ func (d dialer) dial(ctx context.Context, network, address string) (net.Conn, er
 	if config.ServerName == "" {
 		host, _, err := net.SplitHostPort(address)
 		if err != nil {
-			plain.Close() //nolint:errcheck // nothing was sent
+			_ = plain.Close() // nothing was sent
 			return nil, err
 		}
 		config = config.Clone()
@@ -60,7 +60,7 @@ func (d dialer) dial(ctx context.Context, network, address string) (net.Conn, er
 	}
 	encrypted := tls.Client(plain, config)
 	if err := encrypted.HandshakeContext(ctx); err != nil {
-		plain.Close() //nolint:errcheck // nothing but the handshake was sent
+		_ = plain.Close() // nothing but the handshake was sent
 		return nil, fmt.Errorf("redis: TLS with %s: %w", address, err)
 	}
 	return encrypted, nil

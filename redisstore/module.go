@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -130,10 +129,10 @@ func (m *Module) OpenStore(cfg caddymodule.StoreConfig) (verifier.Store, error) 
 	log := newFollowingLog(cfg.Logger)
 	store, err := New(Config{
 		Client: client, Prefix: m.settings.Prefix, NameKey: cfg.NameKey, Sealer: cfg.Sealer,
-		MaxPending: cfg.Pending, MaxPendingPerClient: cfg.PendingPerClient, Now: time.Now, Logger: slog.New(log),
+		MaxPending: cfg.Pending, MaxPendingPerClient: cfg.PendingPerClient, Logger: slog.New(log),
 	})
 	if err != nil {
-		client.Close() //nolint:errcheck // it has connected to nobody
+		_ = client.Close() // it has connected to nobody
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	return &openStore{Store: store, log: log}, nil

@@ -66,7 +66,7 @@ func accessList(t *testing.T, marker, password string) []any {
 		t.Fatalf("docs/caddyfile.md has no line that begins with %s", marker)
 	}
 	var words []any
-	for _, word := range strings.Fields(strings.ReplaceAll(string(line), "PASSWORD", password)) {
+	for word := range strings.FieldsSeq(strings.ReplaceAll(string(line), "PASSWORD", password)) {
 		words = append(words, word)
 	}
 	return words
@@ -75,7 +75,7 @@ func accessList(t *testing.T, marker, password string) []any {
 // restrict gives a server the documented user, and takes everything from everybody else but the test.
 func restrict(t *testing.T, server *redistest.Server) {
 	t.Helper()
-	server.Do(accessList(t, "ACL SETUSER", "password")...)
+	server.Do(accessList(t, "ACL SETUSER", "the-password")...)
 	server.Do("ACL", "SETUSER", "test", "on", ">test", "~*", "&*", "+@all")
 	server.Auth("test", "test")
 	server.Do("ACL", "SETUSER", "default", "off")
@@ -87,7 +87,7 @@ func refusals(server *redistest.Server) []any {
 	return denied
 }
 
-const restricted = "\nusername verified-id\npassword password"
+const restricted = "\nusername verified-id\npassword the-password"
 
 // The user that the documentation sets up may do what the store does, and nothing of it is refused. TM-134.
 func TestStoreWithDocumentedAccessList(t *testing.T) {
@@ -98,7 +98,7 @@ func TestStoreWithDocumentedAccessList(t *testing.T) {
 		t.Errorf("the server refused %v", denied)
 	}
 	for _, forbidden := range [][]any{{"KEYS", "*"}, {"FLUSHALL"}, {"CONFIG", "GET", "*"}, {"GET", "other:key"}, {"EVAL", "return redis.call('GET', 'other:key')", 0}, {"MONITOR"}, {"SUBSCRIBE", "other"}} {
-		server.Auth("verified-id", "password")
+		server.Auth("verified-id", "the-password")
 		if answer, err := server.Try(forbidden...); err == nil {
 			t.Errorf("the documented user may %v: %v", forbidden, answer)
 		}
@@ -112,7 +112,7 @@ func TestClusterWithDocumentedAccessList(t *testing.T) {
 	var addresses []string
 	for _, server := range servers {
 		restrict(t, server)
-		server.Do(accessList(t, `ACL SETUSER verified-id \+cluster`, "password")...)
+		server.Do(accessList(t, `ACL SETUSER verified-id \+cluster`, "the-password")...)
 		addresses = append(addresses, server.Addr)
 	}
 	contractOf(t, "address "+strings.Join(addresses, " ")+"\ncluster"+restricted)
@@ -127,7 +127,7 @@ func TestClusterWithDocumentedAccessList(t *testing.T) {
 func TestDatabaseWithDocumentedAccessList(t *testing.T) {
 	server := redistest.Start(t)
 	restrict(t, server)
-	server.Do(accessList(t, `ACL SETUSER verified-id \+select`, "password")...)
+	server.Do(accessList(t, `ACL SETUSER verified-id \+select`, "the-password")...)
 	store := openModule(t, "address "+server.Addr+restricted+"\ndatabase 3")
 	create(t, store, requested("a"))
 	if info, _ := server.Do("INFO", "keyspace").(string); !strings.Contains(info, "db3:") || strings.Contains(info, "db0:") {

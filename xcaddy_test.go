@@ -46,6 +46,7 @@ func TestBuildWithXcaddy(t *testing.T) {
 	proxy := unpublishedProxy(t)
 	for name, with := range map[string][]string{"plain": nil, "redis": {"--with", module + "/redisstore"}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			binary := filepath.Join(t.TempDir(), "caddy")
 			if runtime.GOOS == "windows" {
 				binary += ".exe"
@@ -86,7 +87,7 @@ func unpublishedProxy(t *testing.T) string {
 			http.NotFound(w, r)
 			return
 		}
-		http.Redirect(w, r, strings.TrimSuffix(inUse, "/")+r.URL.EscapedPath(), http.StatusFound)
+		http.Redirect(w, r, strings.TrimSuffix(inUse, "/")+r.URL.EscapedPath(), http.StatusFound) //nolint:gosec // to the proxy in use
 	}))
 	t.Cleanup(server.Close)
 	return server.URL

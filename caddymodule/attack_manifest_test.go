@@ -3,7 +3,6 @@
 package caddymodule
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -337,7 +336,7 @@ func TestNodesAgreeOnOnePin(t *testing.T) {
 	third := learningNode(t, p, "", &first)
 	third.pin().current.Store(nil)
 	third.pin().sealed = nil
-	if err := third.pin().look(context.Background()); err != nil || third.pin().current.Load() == nil {
+	if err := third.pin().look(t.Context()); err != nil || third.pin().current.Load() == nil {
 		t.Errorf("the third node knows nothing: %v", err)
 	}
 }

@@ -106,7 +106,7 @@ func (p *checkPlan) learn(config []byte) {
 		}
 		if pin.current.Load() == nil {
 			if why == nil {
-				why = errors.New("Caddy has not read it yet, or could not verify it; its log says why")
+				why = errors.New("it was not read yet, or could not be verified; Caddy's log says why")
 			}
 			p.unknown[pin.credential] = fmt.Errorf("credential %s: type and issuer are not known here, so no card opens anything: manifest %s: %w", pin.credential, pin.url, why)
 		}

@@ -34,7 +34,7 @@ With --accept the manifest is fetched and pinned in place of what is pinned, if 
 another way than the manifest. Running nodes hear of it within seconds. Cards by the earlier issuer then open nothing any more.
 
 It works with Caddy's storage, so run it as the user that Caddy runs as.`,
-		Example: "  sudo -u caddy caddy verified-id pin identity --accept did:web:did.partner.example",
+		Example: "  caddy verified-id pin identity --accept did:web:did.partner.example",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cmd.SilenceUsage = true

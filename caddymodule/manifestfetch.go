@@ -150,13 +150,12 @@ func (p *pinnedManifest) learn(ctx context.Context) error {
 func (p *pinnedManifest) next(stored *manifestPin, said *contract.Contract) (*manifestPin, error) {
 	now := p.now()
 	var pin *manifestPin
-	switch {
-	case stored == nil:
+	if stored == nil {
 		if err := p.meets(p.url, said.Type, said.Issuer, said.Verified); err != nil {
 			return nil, err
 		}
 		pin = newManifestPin(p.url, said, now)
-	default:
+	} else {
 		copied := *stored
 		pin = &copied
 		if said != nil {

@@ -95,7 +95,7 @@ func actAsOne(t *testing.T, one, other *Gate) (broken []string) {
 	return broken
 }
 
-// Two nodes that share no storage, with the same keys in the config as docs/scaling.md says: whatever begins on one goes on on
+// Two nodes that share no storage, with the same keys in the config as docs/scaling.md says: what begins on one continues on
 // the other. Neither keeps a key of its own, and a node without these keys is another installation in everything. TM-151.
 func TestNodesWithoutSharedStorageActAsOne(t *testing.T) {
 	options := configuredKeys(t)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -324,7 +325,7 @@ func TestBadStoredKeysChangeNothing(t *testing.T) {
 				t.Error("another key was taken up")
 			}
 			lines := node.logged.FilterLevelExact(zapcore.ErrorLevel).All()
-			if len(lines) != 1 || !strings.Contains(lines[0].ContextMap()["error"].(string), test.says) {
+			if len(lines) != 1 || !strings.Contains(fmt.Sprint(lines[0].ContextMap()["error"]), test.says) {
 				t.Errorf("logged %v, want one line with %q", lines, test.says)
 			}
 			if test.content != nil && name != "weak key" && !bytes.Equal(storage.values[storedKeysPath], test.content) {

@@ -148,7 +148,9 @@ func (c *cluster) kill(node string) {
 // until waits until it is so.
 func (c *cluster) until(what string, so func() bool) {
 	c.t.Helper()
-	for end := time.Now().Add(patience); !so(); time.Sleep(20 * time.Millisecond) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); !so(); <-tick.C {
 		if time.Now().After(end) {
 			c.t.Fatalf("%s: not in time", what)
 		}

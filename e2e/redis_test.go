@@ -21,7 +21,7 @@ import (
 // near and far are the addresses of two nodes. The site's name leads to the near one, so callbacks go there.
 const near, far = "127.0.0.1", "127.0.0.2"
 
-const redisPassword = "canary-password-of-the-store" //nolint:gosec // of this test only
+const redisPassword = "canary-password-of-the-store"
 
 // twoNodes makes a world of two servers that share a storage and a Redis. The other one logs all that it knows.
 func twoNodes(t *testing.T) (w *world, other *caddyprocess.Process, redis *redistest.Server) {

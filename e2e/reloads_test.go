@@ -79,7 +79,7 @@ func twice(t *testing.T, step func() error) {
 func (c *client) follow(ctx context.Context, opened func()) (gap time.Duration) {
 	ended := time.Now()
 	for ctx.Err() == nil {
-		r, err := http.NewRequestWithContext(ctx, "GET", c.w.origin+"/.verified-id/events?t="+url.QueryEscape(c.transaction), http.NoBody)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.w.origin+"/.verified-id/events?t="+url.QueryEscape(c.transaction), http.NoBody)
 		if err != nil {
 			c.w.t.Error(err)
 			return 0
@@ -93,7 +93,7 @@ func (c *client) follow(ctx context.Context, opened func()) (gap time.Duration) 
 		if lines.Scan() && response.StatusCode == http.StatusOK {
 			gap = max(gap, time.Since(ended))
 			opened()
-			for lines.Scan() { //nolint:revive // until it ends
+			for lines.Scan() {
 			}
 			ended = time.Now()
 		}

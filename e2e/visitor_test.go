@@ -214,8 +214,10 @@ func pageReplaced(err error) bool {
 	if !errors.As(err, &refused) || refused.Code != -32000 {
 		return false
 	}
-	for _, words := range []string{"node with given id", "Node with given id", "find context with specified id", "context was destroyed",
-		"target navigated or closed"} {
+	for _, words := range []string{
+		"node with given id", "Node with given id", "find context with specified id", "context was destroyed",
+		"target navigated or closed",
+	} {
 		if strings.Contains(refused.Message, words) {
 			return true
 		}

@@ -103,7 +103,7 @@ func (c *call) read(key string) (value string, err error) {
 }
 
 // claim stores a value that occurs once in the world, if there is none. Otherwise it returns the one that there is, or "" if that one
-// has ended meanwhile. The client of a cluster repeats commands whose answer was lost; then the value that there is is ours.
+// has ended meanwhile. The client of a cluster repeats commands whose answer was lost; then the value found is ours.
 func (c *call) claim(key, value string, life time.Duration) (other string, claimed bool, err error) {
 	err = c.do(writing, func(ctx context.Context) error {
 		return c.client.SetArgs(ctx, key, value, redis.SetArgs{Mode: "NX", TTL: time.Duration(milliseconds(life)) * time.Millisecond}).Err()

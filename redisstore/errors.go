@@ -48,8 +48,7 @@ var refusals = []struct{ code, reason string }{
 
 // classify says what an error of the client means.
 func classify(err error) (reason string, result outcome) {
-	var refusal redis.Error
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[redis.Error](err); ok {
 		text := strings.TrimPrefix(refusal.Error(), "ERR ")
 		for _, known := range refusals {
 			// Before Redis 7 the error of a script has the server's own in its middle.

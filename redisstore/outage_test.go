@@ -63,6 +63,7 @@ var outages = []struct {
 // TM-129, TM-130, X3–X5: what needs the store is refused at once, as unavailable and never as absent; nothing piles up; and all is as
 // before once the server is back, without a hand.
 func TestOutages(t *testing.T) {
+	t.Parallel()
 	for _, outage := range outages {
 		t.Run(outage.name, func(t *testing.T) {
 			t.Parallel()

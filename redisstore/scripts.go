@@ -8,6 +8,8 @@ import "github.com/redis/go-redis/v9"
 // clock is the caller's; a time to live is relative, so the server's clock need not be right.
 
 // keepLonger gives a key at least this time to live.
+//
+//nolint:dupword // Lua ends its blocks so
 const keepLonger = `
 local function keep(key, ttl)
 	if redis.call('PTTL', key) < tonumber(ttl) then redis.call('PEXPIRE', key, ttl) end
@@ -58,6 +60,8 @@ return 'reserved'
 //
 // KEYS: counter of all, counter of the client if any. ARGV: transaction, end or "" if it is gone, milliseconds to live, "1" if it counts
 // for its client.
+//
+//nolint:dupword // Lua ends its blocks so
 var settleScript = redis.NewScript(keepLonger + `
 for i, key in ipairs(KEYS) do
 	if ARGV[2] ~= '' and (i == 1 or ARGV[4] == '1') then
@@ -75,6 +79,8 @@ return 1
 //
 // KEYS: values, order, ends, state. ARGV: field, old value or "", new value, what ended before is cleared, end, milliseconds to live,
 // cap, epoch if there is none, channel, message.
+//
+//nolint:dupword // Lua ends its blocks so
 var revokeScript = redis.NewScript(keepLonger + `
 local current = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if current == ARGV[3] then return 'stored' end

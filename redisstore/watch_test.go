@@ -136,10 +136,9 @@ func TestForgedHintIsNotBelieved(t *testing.T) {
 	store := open(t, redisstore.Config{}, server.Addr)
 	create(t, store, requested("a"), requested("b"))
 	changed, heard := watch(t, store, "a"), listen(t, store)
-	hash := ""
 	for _, key := range server.Keys() {
 		if _, after, ok := strings.Cut(key, ":t:{"); ok {
-			hash = strings.TrimSuffix(after, "}")
+			hash := strings.TrimSuffix(after, "}")
 			for _, hint := range []string{
 				"", "revoked", hash, hash + "0", hash + "-1", hash + "99999999999999999999", hash + "x", strings.Repeat("x", 43) + "0", strings.Repeat("0", 100_000),
 			} {

@@ -43,6 +43,7 @@ func visitors(t *testing.T, n *virtualNet, number int) []time.Duration {
 // X6: the service throttles. It is called once, and nobody calls again before the time that it has named. Then one goes first,
 // and those who came meanwhile follow, not all in one moment. TM-126.
 func TestThrottledServiceIsCalledOncePerPause(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		retryAfter string
 		pause      time.Duration
@@ -109,6 +110,7 @@ func TestThrottledServiceIsCalledOncePerPause(t *testing.T) {
 // X7: one, five or all of ten calls fail, for ten minutes. Each visitor is answered in time, after two retries at most; a service
 // that is down is left alone but for one try every five seconds, and serves again ten seconds after its return at the latest.
 func TestBurstsOfServerErrors(t *testing.T) {
+	t.Parallel()
 	for name, share := range map[string]float64{"a tenth": 0.1, "half": 0.5, "all": 1} {
 		t.Run(name, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(7, uint64(10*share))) //nolint:gosec // repeats exactly
@@ -232,6 +234,7 @@ func TestProbeWhoseVisitorLeaves(t *testing.T) {
 // X16: the service has moved, and the name leads to its new address. The old one is silent, or still answers, or the name leads
 // nowhere for a while. The new address is used within half a minute, by whoever asks all the time too.
 func TestServiceHasMoved(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		leave func(n *virtualNet)
 		fails bool

@@ -61,7 +61,7 @@ type call struct {
 }
 
 func (k *call) run(ctx context.Context) (CreatedRequest, error) {
-	var delay time.Duration = patience.ServiceRetry
+	delay := patience.ServiceRetry
 	for attempt := 1; ; attempt++ {
 		if pause := k.client.enter(ctx); pause > 0 {
 			return CreatedRequest{}, &busyError{pause}

@@ -19,6 +19,7 @@ func drain(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
 // X8: whatever the service, or somebody on the way, makes of an answer, the visitor is answered within ten seconds, and half a
 // minute later no goroutine and no connection of it is left: the bubble sees to that. TM-125.
 func TestMisbehavingServiceCostsNothing(t *testing.T) {
+	t.Parallel()
 	hijack := func(do func(conn net.Conn)) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, err := http.NewResponseController(w).Hijack()

@@ -81,7 +81,7 @@ func (n *virtualNet) host(serve http.HandlerFunc) *host {
 	h.Server = httptest.NewUnstartedServer(serve)
 	h.Listener = listener{h}
 	h.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	h.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}} //nolint:gosec // httptest adds the rest
+	h.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}}
 	h.StartTLS()
 	n.hosts = append(n.hosts, h)
 	return h

@@ -515,7 +515,7 @@ func TestEntraThatIsDownIsTriedOnce(t *testing.T) {
 	}
 	a.token = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
 	before := a.calls()
-	fail()
+	_ = fail()
 	if n := a.calls() - before; n != 1 {
 		t.Errorf("%d requests, want 1", n)
 	}

@@ -163,8 +163,7 @@ func (s *Source) Token(ctx context.Context, rejected string) (string, error) {
 // pause is how long nobody asks after a failure. The lock is held.
 func (s *Source) pause() time.Duration {
 	pause := min(patience.TokenPause<<min(s.failures-1, patience.TokenFailures), patience.TokenLongestPause)
-	var refused *Error
-	if errors.As(s.failure, &refused) {
+	if refused, ok := errors.AsType[*Error](s.failure); ok {
 		pause = max(pause, min(refused.RetryAfter, patience.LongestPause))
 	}
 	return pause

@@ -237,7 +237,6 @@ func TestEntraThatHangsIsNotWaitedFor(t *testing.T) {
 			}
 			pass(5 * time.Second)
 		}
-		known := calls.Load()
 		for range 100 {
 			begin := time.Now()
 			if _, err := s.Token(t.Context(), ""); !errors.Is(err, down) || time.Since(begin) > 2*time.Second {
@@ -247,7 +246,7 @@ func TestEntraThatHangsIsNotWaitedFor(t *testing.T) {
 		}
 		pass(20 * time.Second)
 		hangs.Store(false)
-		known = calls.Load()
+		known := calls.Load()
 		wantToken(t, s, "", "token")
 		if n := calls.Load() - known; n != 1 {
 			t.Errorf("%d requests on recovery, want 1", n)
@@ -257,6 +256,7 @@ func TestEntraThatHangsIsNotWaitedFor(t *testing.T) {
 
 // Entra asks for a pause. Nobody calls before it is over. A minute is the longest that is believed.
 func TestEntraAsksForAPause(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct{ asked, pause time.Duration }{
 		"20 s": {20 * time.Second, 20 * time.Second}, "a day": {24 * time.Hour, time.Minute}, "none": {0, time.Second},
 	} {

@@ -64,7 +64,7 @@ func Start(t testing.TB, args ...string) *Server {
 // start runs a server with a configuration, which it may rewrite.
 func start(t testing.TB, config string, args []string) *Server {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "redistest")
+	dir, err := os.MkdirTemp("", "redistest") //nolint:usetesting // the path of a socket in it must be short
 	if err != nil {
 		t.Fatalf("making the server's folder: %v", err)
 	}
@@ -82,7 +82,7 @@ func start(t testing.TB, config string, args []string) *Server {
 			_ = s.client.Close()
 		}
 		if t.Failed() {
-			if log, err := os.ReadFile(filepath.Join(dir, "log")); err == nil {
+			if log, err := os.ReadFile(filepath.Join(dir, "log")); err == nil { //nolint:gosec // our own folder
 				t.Logf("log of redis-server %s:\n%s", s.Addr, log)
 			}
 		}
@@ -188,7 +188,7 @@ func (s *Server) start() bool {
 		"--bind", host, "--port", port, "--dir", s.Dir, "--logfile", filepath.Join(s.Dir, "log"),
 		"--save", "", "--appendonly", "no", "--daemonize", "no", "--repl-diskless-sync-delay", "0",
 	}, s.args...)...)
-	process := exec.Command(program, args...) //nolint:noctx // Stop ends it, after the test's context
+	process := exec.Command(program, args...) //nolint:gosec,noctx // redis-server; Stop ends it, after the test's context
 	if err := process.Start(); err != nil {
 		s.t.Fatalf("starting redis-server: %v", err)
 	}

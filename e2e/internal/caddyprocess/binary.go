@@ -47,7 +47,7 @@ var buildCaddy = sync.OnceValues(func() (string, error) {
 	}
 	arguments := []string{"build", "-o", path, fmt.Sprintf("-race=%t", raceDetector())}
 	// Not bound to the test that happens to come first: the others wait for the same build.
-	build := exec.Command("go", append(arguments, module+"/cmd/caddy")...)
+	build := exec.Command("go", append(arguments, module+"/cmd/caddy")...) //nolint:gosec // flags of our own
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, output)
 	}

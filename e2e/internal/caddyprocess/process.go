@@ -61,7 +61,7 @@ func LaunchBy(t *testing.T, home, caddyfile string, command ...string) *Process 
 	config := filepath.Join(home, "Caddyfile")
 	address := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
 	c := &Process{Log: NewLog(), Admin: "http://" + address, ended: make(chan struct{})}
-	if err := os.WriteFile(config, []byte(caddyfile), 0o600); err != nil { //nolint:gosec // the test's own folder
+	if err := os.WriteFile(config, []byte(caddyfile), 0o600); err != nil {
 		t.Fatalf("writing the Caddyfile: %v", err)
 	}
 

@@ -42,7 +42,7 @@ func (a *App) provisionMetrics() error {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	a.metrics = m
-	return a.gaugeFaceChecks(registry)
+	return errors.Join(a.gaugeFaceChecks(registry), a.gaugeStore(registry))
 }
 
 // gaugeFaceChecks shows how near the day's budget is to its end.
@@ -57,6 +57,22 @@ func (a *App) gaugeFaceChecks(registry *prometheus.Registry) error {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	budget.Set(float64(a.Limits.FaceChecksPerDay))
+	return nil
+}
+
+// gaugeStore shows whether the store's backend answers.
+func (a *App) gaugeStore(registry *prometheus.Registry) error {
+	_, err := registerOrExisting[prometheus.Collector](registry, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "caddy", Subsystem: "verified_id", Name: "store_up", Help: "1 if the store answers, else 0: sessions go on, nobody new gets in.",
+	}, func() float64 {
+		if backend, ok := a.store.Store.(interface{ Available() bool }); ok && !backend.Available() {
+			return 0
+		}
+		return 1
+	}))
+	if err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
 	return nil
 }
 

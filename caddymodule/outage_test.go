@@ -29,6 +29,9 @@ func (s *downStore) err(ctx context.Context) error {
 	return s.down
 }
 
+// Available implements what the gauge asks.
+func (s *downStore) Available() bool { return s.down == nil }
+
 func (s *downStore) Create(ctx context.Context, t verifier.Transaction) error {
 	if err := s.err(ctx); err != nil {
 		return err
@@ -109,6 +112,10 @@ func testStoreOutage(t *testing.T, down error) {
 		t.Error("cookies were cleared because the store is down")
 	}
 
+	if up := storeUp(t, app); up != 0 {
+		t.Errorf("caddy_verified_id_store_up is %v in the outage, want 0", up)
+	}
+
 	store.down = nil
 	if w := callback(t, g, key, verified(request, state)); w.Code != http.StatusOK {
 		t.Errorf("callback afterwards: status %d, want 200", w.Code)
@@ -116,9 +123,28 @@ func testStoreOutage(t *testing.T, down error) {
 	if w := visitor.finish(id); onward(w) != "/" {
 		t.Errorf("finish afterwards: status %d", w.Code)
 	}
+	if up := storeUp(t, app); up != 1 {
+		t.Errorf("caddy_verified_id_store_up is %v afterwards, want 1", up)
+	}
 	if store.unlimited {
 		t.Error("the store was called without a time limit")
 	}
+}
+
+// storeUp is the gauge that operators are alerted by.
+func storeUp(t *testing.T, app *App) float64 {
+	t.Helper()
+	families, err := app.ctx.GetMetricsRegistry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "caddy_verified_id_store_up" {
+			return family.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatal("there is no gauge caddy_verified_id_store_up")
+	return 0
 }
 
 func sealed(g *Gate) string {

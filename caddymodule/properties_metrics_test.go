@@ -31,6 +31,7 @@ var labelValues = map[string]map[string][]string{
 	"caddy_verified_id_revocations_total": {"kind": {"session", "subject", "issuer", "credential", "all"}},
 	"caddy_verified_id_face_checks_today": {},
 	"caddy_verified_id_face_check_budget": {},
+	"caddy_verified_id_store_up":          {},
 }
 
 func reasonWords() []string {

@@ -34,6 +34,9 @@ type StoreModule interface {
 	// calls that need it, not of the load.
 	OpenStore(cfg StoreConfig) (verifier.Store, error)
 
+	// A store with a method Available() bool says by it, without asking anybody, whether its backend answers; the gauge
+	// caddy_verified_id_store_up shows it. Without the method it is taken to be up.
+
 	// Reconfigure hands a store that another config has opened what this one says, once it runs: limits, sealer, logger.
 	Reconfigure(store verifier.Store, cfg StoreConfig)
 }

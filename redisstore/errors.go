@@ -102,6 +102,13 @@ func (h *health) failed(u use, reason string, network error) {
 	}
 }
 
+// ok says that nothing has failed since something of the kind worked.
+func (h *health) ok() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.down
+}
+
 func (h *health) worked(u use) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -87,6 +87,9 @@ func TestOutages(t *testing.T) {
 			for range 2 {
 				everyMethodFails(t, store, outage.reads)
 			}
+			if store.Available() {
+				t.Error("the store calls itself available in the outage")
+			}
 			parallel(100, func(int) { _, _ = store.Mark(t.Context(), "m", time.Now().Add(time.Minute)) })
 			if now := runtime.NumGoroutine(); now > before+200 {
 				t.Errorf("%d goroutines in the outage, %d before", now, before)
@@ -109,6 +112,9 @@ func TestOutages(t *testing.T) {
 			if !outage.loses {
 				update(t, store, "a", retrieve)
 				await(t, changed, "a change after the outage")
+			}
+			if !store.Available() {
+				t.Error("the store calls itself unavailable after the outage")
 			}
 			if warned, ended := log.count("level=WARN"), log.count("available again"); warned != 1 || ended != 1 || log.count(outage.reason) == 0 {
 				t.Errorf("%d warnings and %d ends of one outage, want one each with %q:\n%s", warned, ended, outage.reason, log.String())

@@ -125,6 +125,10 @@ func New(config Config) (*Store, error) {
 	return s, nil
 }
 
+// Available says whether the server answers: false from the first call that has failed until one of its kind works again. It asks
+// nobody. The gauge caddy_verified_id_store_up shows it.
+func (s *Store) Available() bool { return s.health.ok() }
+
 // Resize changes the limits, as [verifier.MemoryStore.Resize] does.
 func (s *Store) Resize(maxPending, maxPendingPerClient int) {
 	if maxPending <= 0 {

@@ -61,7 +61,7 @@ func networkWorld(t *testing.T, roles ...string) (*emulator.Emulator, string) {
 func runNetwork(args ...string) (string, error) {
 	var out bytes.Buffer
 	cmd := networkCommand()
-	cmd.SetArgs(args)
+	cmd.SetArgs(append([]string{}, args...)) // nil would mean those of the test binary
 	cmd.SetOut(&out)
 	cmd.SetErr(io.Discard)
 	err := cmd.Execute()

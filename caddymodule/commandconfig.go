@@ -99,8 +99,7 @@ func (a *App) commandKeys(kind string) (*signingKeys, *idvredirect.KeySet, error
 	if err != nil || keys.configured != nil {
 		return keys, keys.configured, err
 	}
-	set := new(idvredirect.KeySet)
-	found, err := loadStored(a.ctx, keys.storage, keys.path, set)
+	set, found, err := keys.stored(a.ctx)
 	if err == nil && !found {
 		err = noStoredKeys(keys.storage)
 	}

@@ -68,8 +68,15 @@ func (a *App) provisionKeys() error {
 	if a.keys.kickstart.configured, err = a.configuredKeySet("kickstart_key", a.KickstartKeys, idvredirect.ParseSigningKey); err != nil {
 		return err
 	}
-	a.keys.assertion.configured, err = a.configuredKeySet("assertion_key", a.AssertionKeys, idvredirect.ParseAssertionKey)
-	return err
+	if a.keys.assertion.configured, err = a.configuredKeySet("assertion_key", a.AssertionKeys, idvredirect.ParseAssertionKey); err != nil {
+		return err
+	}
+	if len(a.partners) > 0 {
+		if err := a.keys.kickstart.check(a.ctx); err != nil {
+			return fmt.Errorf("keys in Caddy's storage: %w", err)
+		}
+	}
+	return nil
 }
 
 func (k *keys) use(ring *session.KeyRing) {

@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +33,7 @@ const (
 type signingKeys struct {
 	configured *idvredirect.KeySet
 	storage    certmagic.Storage
-	path       string // in the storage
+	path       string // in the storage; it says what they sign
 	generate   func() (*idvredirect.SigningKey, error)
 
 	known  atomic.Pointer[idvredirect.KeySet]
@@ -90,10 +91,32 @@ func (k *signingKeys) follow(ctx context.Context, now func() time.Time) {
 	}
 }
 
-// load reads the stored set, and makes or rotates it where that is due.
-func (k *signingKeys) load(ctx context.Context, now time.Time) (*idvredirect.KeySet, error) {
+// check reads the stored set while the config is loaded, so that one that cannot be used is no visitor's to find out. It makes none:
+// the first RSA key takes up to a second, and may never be needed.
+func (k *signingKeys) check(ctx context.Context) error {
+	if k.configured != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
+	defer cancel()
+	_, _, err := k.stored(ctx)
+	return err
+}
+
+// stored reads the stored set, if there is one, and refuses one of the other kind.
+func (k *signingKeys) stored(ctx context.Context) (*idvredirect.KeySet, bool, error) {
 	set := new(idvredirect.KeySet)
 	found, err := loadStored(ctx, k.storage, k.path, set)
+	if err == nil && found && set.ForAssertions() != (k.path == storedAssertionPath) {
+		err = fmt.Errorf("%s holds keys of the other kind, as if %s and %s had been mixed up; put the right one back, or remove it to have a new key made",
+			k.path, storedKickstartPath, storedAssertionPath)
+	}
+	return set, found, err
+}
+
+// load reads the stored set, and makes or rotates it where that is due.
+func (k *signingKeys) load(ctx context.Context, now time.Time) (*idvredirect.KeySet, error) {
+	set, found, err := k.stored(ctx)
 	if err != nil || (found && !set.RotationDue(now, keyRotation)) {
 		return set, err
 	}
@@ -109,8 +132,7 @@ func (k *signingKeys) renew(ctx context.Context, now time.Time, due func(stored 
 		return nil, err
 	}
 	defer k.storage.Unlock(context.WithoutCancel(ctx), k.path) //nolint:errcheck // a lock that is not given back expires by itself
-	set := new(idvredirect.KeySet)
-	found, err := loadStored(ctx, k.storage, k.path, set)
+	set, found, err := k.stored(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 const (
@@ -115,6 +117,11 @@ func (s *KeySet) Signing(now time.Time) *SigningKey {
 		}
 	}
 	return signing
+}
+
+// ForAssertions says whether the set's keys sign assertions, not kickstart tokens. All of a set do the same.
+func (s *KeySet) ForAssertions() bool {
+	return len(s.entries) > 0 && s.entries[0].key.method == jwt.SigningMethodES256
 }
 
 // JWKS returns the key set to publish at now (RFC 7517), public members only, as JSON. Serve it as

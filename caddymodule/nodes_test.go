@@ -176,6 +176,8 @@ func TestNodesWithSharedStorageActAsOne(t *testing.T) {
 	}
 }
 
+var provisioning sync.Mutex
+
 // sharedNode is a node with the storage at root.
 func sharedNode(t *testing.T, root, options string) *Gate {
 	t.Helper()
@@ -185,13 +187,15 @@ func sharedNode(t *testing.T, root, options string) *Gate {
 		return nil
 	}
 	storage := mustJSON(map[string]string{"module": "file_system", "root": root})
-	ctx, err := caddy.ProvisionContext(&caddy.Config{
-		Admin: &caddy.AdminConfig{Disabled: true}, StorageRaw: storage, AppsRaw: caddy.ModuleMap{"verified_id": mustJSON(app)},
-	})
+	cfg := &caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}, StorageRaw: storage}
+	provisioning.Lock() // Caddy takes the storage for that of the whole process, which two nodes are not
+	ctx, err := caddy.ProvisionContext(cfg)
+	provisioning.Unlock()
 	if err != nil {
 		t.Error(err)
 		return nil
 	}
+	cfg.AppsRaw = caddy.ModuleMap{"verified_id": mustJSON(app)}
 	ctx, cancel := caddy.NewContext(ctx)
 	t.Cleanup(cancel)
 	loaded, err := ctx.App("verified_id")

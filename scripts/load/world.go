@@ -226,7 +226,7 @@ func (w *world) serve(ctx context.Context, handler http.Handler) (address string
 
 func (w *world) serveOn(listener net.Listener, handler http.Handler, secure *tls.Config) {
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: time.Minute, TLSConfig: secure,
+		Handler: handler, ReadHeaderTimeout: time.Minute, TLSConfig: secure.Clone(), // net/http writes to it
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
 	go func() {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -166,10 +167,11 @@ func newSharedStore(store verifier.Store, now func() time.Time) *sharedStore {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &sharedStore{Store: store, revoked: revocations{now: now, heard: make(chan struct{}, 1)}, cancel: cancel, done: make(chan struct{})}
 	go s.passages.watch(ctx, s.revoked.heard)
+	hear := s.hear()
 	go func() {
 		defer close(s.done)
 		for ctx.Err() == nil {
-			if err := store.WatchRevocations(ctx, func(r verifier.Revocation) { s.revoked.add(r) }); err != nil {
+			if err := store.WatchRevocations(ctx, hear); err != nil {
 				select { // the store does not answer: what we know stays in force, and we ask again
 				case <-time.After(time.Second):
 				case <-ctx.Done():
@@ -178,6 +180,25 @@ func newSharedStore(store verifier.Store, now func() time.Time) *sharedStore {
 		}
 	}()
 	return s
+}
+
+// hear returns what takes in the revocations that the store tells of, one call at a time. Those of a node whose clock is ahead must
+// not shut out who comes after it spoke (TM-136). What is told again, as stores do after each lost connection, is what it was:
+// its moment must not move on with our clock, and to copy the map for each would take long.
+func (s *sharedStore) hear() func(verifier.Revocation) {
+	told := map[revocationKey]verifier.Revocation{}
+	return func(r verifier.Revocation) {
+		key, now := revocationKey{r.Kind, r.Value}, s.revoked.now()
+		if before, ok := told[key]; ok && before.Since.Equal(r.Since) && before.Until.Equal(r.Until) {
+			return
+		}
+		if len(told) > 2*s.revoked.count()+1000 {
+			maps.DeleteFunc(told, func(_ revocationKey, r verifier.Revocation) bool { return !now.Before(r.Until) })
+		}
+		told[key] = r
+		r.Since = earlier(r.Since, now.Add(clockSkew))
+		s.revoked.add(r)
+	}
 }
 
 // Destruct implements caddy.Destructor.

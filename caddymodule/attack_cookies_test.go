@@ -270,3 +270,32 @@ func TestOuterGateDropsTheCookiesOfTheInnerOne(t *testing.T) {
 		t.Errorf("another proxy is told to set %.80q", got)
 	}
 }
+
+// A sealing key has leaked, and a session forged with it is under way when the operator takes the key away. The new key must not seal
+// what the leaked one had, and a stream that it opened ends. TM-025, TM-155.
+func TestLeakedKeyIsNotRenewedByTheNewOne(t *testing.T) {
+	app, ctx := loadApp(t, testApp(""))
+	g := loadGate(t, ctx, "verified_id")
+	_, cookie := sessionOf(g, presentation(g))
+	setNow(testNow.Add(30 * time.Minute))
+	w := httptest.NewRecorder()
+	slow := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		held, refused := g.site.openSession(r, clockNow())
+		if refused != "" {
+			t.Fatalf("refused: %s", refused)
+		}
+		before := g.site.over(held, clockNow())
+		err := app.keys.ring.Replace([]byte("another key of thirty-two letters"))
+		if after := g.site.over(held, clockNow()); before != "" || after != sessionExpired {
+			t.Errorf("a stream of the leaked key: %q before, %q after its key has gone", before, after)
+		}
+		w.WriteHeader(http.StatusOK)
+		return err
+	})
+	if err := g.ServeHTTP(w, request("GET", testOrigin+"/", withCookie(cookie)), slow); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Header().Values("Set-Cookie"); len(got) != 0 {
+		t.Errorf("Set-Cookie %.60q for a session of a leaked key", got)
+	}
+}

@@ -70,7 +70,13 @@ func (v *visitRequest) enter(ctx context.Context, t *verifier.Transaction, id st
 	fresh := v.newSession(id, t, before)
 	header := v.w.Header()
 	for {
-		err := v.session.Set(header, v.seal(fresh), fresh.Expires.Sub(v.now))
+		sealed := v.seal(fresh)
+		if before != nil && !v.app.keys.sessions.Knows(before) { // its key was taken away meanwhile, and what it held with it
+			before = nil
+			fresh = v.newSession(id, t, nil)
+			continue
+		}
+		err := v.session.Set(header, sealed, fresh.Expires.Sub(v.now))
 		if err == nil {
 			break
 		}

@@ -48,6 +48,8 @@ func (s *site) over(held *session.Session, now time.Time) verifier.Reason {
 		return sessionExpired
 	case s.revoked(held):
 		return sessionRevoked
+	case !s.app.keys.sessions.Knows(held): // the key was taken away while the request is under way
+		return sessionExpired
 	}
 	return ""
 }
@@ -95,12 +97,15 @@ func (g *Gate) renewal(held *session.Session, now time.Time) func(http.Header) {
 		return nil
 	}
 	return func(h http.Header) {
-		if g.site.ended(held, g.app.now()) != "" { // while the app was answering
-			return
-		}
 		fresh := *held // others read it meanwhile
 		fresh.Seen = now
-		if err := g.site.session.Set(h, g.site.seal(&fresh), fresh.Expires.Sub(now)); err != nil {
+		sealed := g.site.seal(&fresh)
+		// It may have ended while the app was answering. Asked only now, lest a key that has just taken the place of a leaked one seal
+		// what the leaked one had.
+		if g.site.ended(held, g.app.now()) != "" {
+			return
+		}
+		if err := g.site.session.Set(h, sealed, fresh.Expires.Sub(now)); err != nil {
 			g.logger.Warn("session cookie not renewed", zap.Error(err))
 		}
 	}

@@ -6,12 +6,17 @@ import (
 	"crypto/sha256"
 	"time"
 
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
 
 // day is when the tests take place.
 var day = time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
+
+// whole compares all that a session holds; which key had sealed it is not of that.
+var whole = cmpopts.IgnoreUnexported(session.Session{})
 
 // testKey returns the same good key for the same n.
 func testKey(n byte) []byte {

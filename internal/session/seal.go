@@ -103,6 +103,20 @@ func (s *Sealer) appendOpen(dst []byte, sealed, ad string) ([]byte, error) {
 	return plain, nil
 }
 
+// First says whether a text is sealed with the key that seals now, and not with one that will be taken away before.
+func (s *Sealer) First(sealed string) bool { return sealerOf(sealed) == (*s.keys.Load())[0].id }
+
+// sealerOf is the id of the key that a text says it is sealed with.
+func sealerOf(sealed string) (id keyID) {
+	var head [6]byte // of 8 characters
+	if len(sealed) >= 8 {
+		if _, err := encoding.Decode(head[:], []byte(sealed[:8])); err == nil {
+			copy(id[:], head[1:headerSize])
+		}
+	}
+	return id
+}
+
 // keyFor returns the key with this id. If there is none it returns one all the same, so that to try it costs as much.
 func (k sealKeys) keyFor(id keyID) (key *sealKey, known bool) {
 	for i := range k {

@@ -6,11 +6,12 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
 )
@@ -192,8 +193,8 @@ func TestSealOfFirstVersionOpens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := fmt.Sprint(*s), fmt.Sprint(*sampleSession()); got != want {
-		t.Errorf("OpenSession() = %s, want %s", got, want)
+	if diff := cmp.Diff(sampleSession(), s, whole); diff != "" {
+		t.Errorf("OpenSession() differs (-want +got):\n%s", diff)
 	}
 }
 

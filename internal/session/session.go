@@ -25,6 +25,8 @@ type Session struct {
 
 	// Presentations are what the holder has presented, oldest first. Their Subject is empty: the session's speaks for all.
 	Presentations []verifier.Presentation
+
+	sealedBy keyID // which key had sealed the value that it was opened from; zero if it was not
 }
 
 // SealSession returns the session as the value of a cookie. See [Sealer.Seal] for ad.
@@ -48,7 +50,22 @@ func (s *Sealer) OpenSession(sealed, ad string) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Decode(plain)
+	held, err := Decode(plain)
+	if err != nil {
+		return nil, err
+	}
+	held.sealedBy = sealerOf(sealed)
+	return held, nil
+}
+
+// Knows says whether the key is still in the ring that sealed the value which the session was opened from. A request may be under
+// way for hours, and a key that leaked be taken away meanwhile. A session that was not opened, because it has just been made, is known.
+func (s *Sealer) Knows(v *Session) bool {
+	if v.sealedBy == (keyID{}) {
+		return true
+	}
+	_, known := (*s.keys.Load()).keyFor(v.sealedBy)
+	return known
 }
 
 // skew is how far the clocks of two nodes may be apart.

@@ -21,7 +21,7 @@ func TestSealSessionRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(sampleSession(), got); diff != "" {
+	if diff := cmp.Diff(sampleSession(), got, whole); diff != "" {
 		t.Errorf("OpenSession() differs (-want +got):\n%s", diff)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
 )
 
 // A load in the middle of an outage must work and wait for nobody: neither for a manifest's host that holds the connection, nor where
@@ -338,5 +340,78 @@ func TestNodesAgreeOnOnePin(t *testing.T) {
 	third.pin().sealed = nil
 	if err := third.pin().look(t.Context()); err != nil || third.pin().current.Load() == nil {
 		t.Errorf("the third node knows nothing: %v", err)
+	}
+}
+
+// The pin is deleted in the storage, and a node that starts then takes the first manifest it is given, which somebody has swapped. Those that
+// run do not follow it: what is in force gives way to the operator's word alone. They store anew what was deleted. TM-139.
+func TestDeletedPinIsNotLearnedAnew(t *testing.T) {
+	mallory, p := newPublisher(t), newPublisher(t)
+	first := learningNode(t, p, "", nil)
+	if err := first.check(t); err != nil {
+		t.Fatal(err)
+	}
+	pin := first.pin()
+	if err := pin.storage.Delete(t.Context(), pin.path); err != nil {
+		t.Fatal(err)
+	}
+	swapped := *pin.current.Load()
+	swapped.Issuer = mallory.did
+	if err := pin.storage.Store(t.Context(), pin.path, []byte(pin.sealer.Seal(mustJSON(swapped), pin.path))); err != nil {
+		t.Fatal(err)
+	}
+	if err := pin.look(t.Context()); err == nil || !strings.Contains(err.Error(), mallory.did) || pin.current.Load().Issuer != p.did {
+		t.Errorf("the running node has taken %+v (%v)", pin.current.Load(), err)
+	}
+	swapped.Accepted = true
+	if err := pin.storage.Store(t.Context(), pin.path, []byte(pin.sealer.Seal(mustJSON(swapped), pin.path))); err != nil {
+		t.Fatal(err)
+	}
+	if err := pin.look(t.Context()); err != nil || pin.current.Load().Issuer != mallory.did {
+		t.Errorf("what the operator has accepted is not taken: %v", err)
+	}
+
+	if err := pin.storage.Delete(t.Context(), pin.path); err != nil {
+		t.Fatal(err)
+	}
+	if err := pin.look(t.Context()); err != nil || !pin.unkept() {
+		t.Fatalf("a deleted pin is not missed: %v", err)
+	}
+	if err := pin.replace(t.Context(), again); err != nil || pin.unkept() {
+		t.Errorf("a deleted pin is not stored anew: %v", err)
+	}
+}
+
+// The operator has accepted a pin with a key that has just taken the place of a leaked one. A node that knows the new key half a minute
+// later takes the pin then, and not never.
+func TestPinOpensOnceItsKeyHasCome(t *testing.T) {
+	p := newPublisher(t)
+	n := learningNode(t, p, "", nil)
+	if err := n.check(t); err != nil {
+		t.Fatal(err)
+	}
+	pin, keys, next := n.pin(), n.app.keys, []byte("another key of thirty-two letters")
+	other, err := session.NewKeyRing(next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted := *pin.current.Load()
+	accepted.Issuer, accepted.Accepted = "did:web:new.example", true
+	if err := pin.storage.Store(t.Context(), pin.path, []byte(other.Sealer(session.PurposeStore).Seal(mustJSON(accepted), pin.path))); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if pin.look(t.Context()) == nil {
+			t.Fatal("the pin opens without its key")
+		}
+	}
+	if err := keys.ring.Replace(next); err != nil {
+		t.Fatal(err)
+	}
+	if err := pin.look(t.Context()); err != nil || pin.current.Load().Issuer != "did:web:new.example" {
+		t.Errorf("the pin is not taken with its key: %v", err)
+	}
+	if pin.unkept() {
+		t.Error("a pin that the first key has sealed is to be sealed anew")
 	}
 }

@@ -157,7 +157,7 @@ func (p *pinnedManifest) accept(issuer string) error {
 	}
 	return p.replace(p.ctx, func(*manifestPin, error) (*manifestPin, error) {
 		pin := newManifestPin(p.url, said, p.now())
-		pin.Checked = pin.Pinned
+		pin.Checked, pin.Accepted = pin.Pinned, true
 		return pin, nil
 	})
 }

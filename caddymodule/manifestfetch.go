@@ -24,6 +24,9 @@ const (
 	retryManifest     = 10 * time.Second
 	retryManifestMost = 10 * time.Minute
 
+	// keepManifest is how often a pin that is gone, or sealed with an old key, is stored anew.
+	keepManifest = time.Minute
+
 	// manifestPatience is how long a visitor's request waits for a manifest that was never read.
 	manifestPatience = 8 * time.Second
 )
@@ -37,7 +40,7 @@ func (p *pinnedManifest) follow(ctx context.Context) {
 	}
 	ticker := time.NewTicker(lookInterval)
 	defer ticker.Stop()
-	var warned time.Time
+	var warned, kept time.Time
 	for {
 		if pin := p.current.Load(); pin != nil && pin.Pinned != warned {
 			warned = pin.Pinned
@@ -46,8 +49,15 @@ func (p *pinnedManifest) follow(ctx context.Context) {
 					zap.String("credential", p.credential), zap.Strings("claims", lacks), zap.Strings("manifest_claims", pin.Claims))
 			}
 		}
-		if p.look(ctx) == nil && p.due() {
-			p.attempt(true)
+		if p.look(ctx) == nil {
+			// Not more often than this: nodes learn of a new sealing key one after the other.
+			if now := p.now(); now.Sub(kept) >= keepManifest && p.unkept() {
+				kept = now
+				_ = p.replace(ctx, again) // tried again, and said when the pin is read
+			}
+			if p.due() {
+				p.attempt(true)
+			}
 		}
 		select {
 		case <-ticker.C:

@@ -38,6 +38,9 @@ type manifestPin struct {
 	// Checked is when a node last asked for the manifest, with whatever outcome.
 	Checked time.Time `json:"checked"`
 
+	// Accepted says that the operator has chosen this one. Only such a one takes the place of another that is in force.
+	Accepted bool `json:"accepted,omitempty"`
+
 	// Changed is what the manifest says by now if that is another type or issuer.
 	Changed *manifestChange `json:"changed,omitempty"`
 }
@@ -119,14 +122,16 @@ func (p *pinnedManifest) read(ctx context.Context) (*manifestPin, error) {
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case p.sealed != nil && bytes.Equal(sealed, p.sealed) && p.damaged != nil:
-		return nil, p.damaged
-	case p.sealed != nil && bytes.Equal(sealed, p.sealed):
+	case p.sealed != nil && bytes.Equal(sealed, p.sealed) && p.damaged == nil:
 		return p.current.Load(), nil
 	}
-	pin, err := p.open(sealed)
+	pin, err := p.open(sealed, p.current.Load()) // also what did not open before: the key that sealed it may have come since
+	said := p.damaged != nil && bytes.Equal(sealed, p.sealed)
 	p.sealed, p.damaged = append([]byte{}, sealed...), err
-	if err != nil {
+	switch {
+	case err != nil && said:
+		return nil, err
+	case err != nil:
 		p.logger.Error("a manifest's pin is refused", zap.String("credential", p.credential), zap.String("stored", p.path), zap.Error(err),
 			zap.String("mend", p.acceptBy("<the issuer's DID>")))
 		return nil, err
@@ -135,8 +140,9 @@ func (p *pinnedManifest) read(ctx context.Context) (*manifestPin, error) {
 	return pin, nil
 }
 
-// open refuses everything that was not sealed by us for this place.
-func (p *pinnedManifest) open(sealed []byte) (*manifestPin, error) {
+// open refuses everything that was not sealed by us for this place, and what takes the place of another without the operator.
+// inForce is what this process knows; nil if nothing.
+func (p *pinnedManifest) open(sealed []byte, inForce *manifestPin) (*manifestPin, error) {
 	plain, err := p.sealer.Open(string(sealed), p.path)
 	if err != nil {
 		return nil, errPinDamaged
@@ -145,7 +151,20 @@ func (p *pinnedManifest) open(sealed []byte) (*manifestPin, error) {
 	if err := json.Unmarshal(plain, pin); err != nil {
 		return nil, errPinDamaged
 	}
-	return pin, p.meets(pin.URL, pin.Type, pin.Issuer, pin.Verified)
+	if err := p.meets(pin.URL, pin.Type, pin.Issuer, pin.Verified); err != nil {
+		return nil, err
+	}
+	if inForce != nil && !pin.Accepted && (pin.Type != inForce.Type || pin.Issuer != inForce.Issuer) {
+		return nil, fmt.Errorf("pinned was %s by %s, and another node that did not find it has pinned %s by %s", inForce.Type, inForce.Issuer, pin.Type, pin.Issuer)
+	}
+	return pin, nil
+}
+
+// unkept says that the storage lacks what is in force, or has it sealed with a key that will be taken away.
+func (p *pinnedManifest) unkept() bool {
+	p.reading.Lock()
+	defer p.reading.Unlock()
+	return p.current.Load() != nil && (p.sealed == nil || !p.sealer.First(string(p.sealed)))
 }
 
 // meets says whether a manifest is one that this credential may rest on.

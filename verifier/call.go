@@ -168,6 +168,8 @@ func (c *Client) judge(ctx context.Context, err error, delay time.Duration) (pau
 		// The visitor has gone, or the time is up. Only the latter says something about the service.
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			c.breaker.Failed(c.now())
+		} else {
+			c.breaker.Left(c.now())
 		}
 		return 0, false
 	case errors.As(err, &serviceError) && !serviceError.Temporary():

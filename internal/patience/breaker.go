@@ -82,6 +82,16 @@ func (b *Breaker) Succeeded(now time.Time) {
 	b.endProbe()
 }
 
+// Left notes that whoever called has gone before it was known how the call went. The next one may try at once.
+func (b *Breaker) Left(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.probe != nil {
+		b.until = now
+		b.endProbe()
+	}
+}
+
 func (b *Breaker) endProbe() {
 	if b.probe != nil {
 		close(b.probe)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -216,13 +217,18 @@ func (v *visitRequest) events() {
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
 	last := ""
-	for open := true; ; {
+	// A change before the watch began goes unnoticed, so the first look is taken again.
+	again := time.After(0)
+	for open, beat := true, false; ; {
 		now := v.app.now()
-		message := ": still here\n\n"
+		message := ""
+		if beat {
+			beat, message = false, ": still here\n\n"
+		}
 		if state := stateOf(t, now); state != last {
 			last, message = state, fmt.Sprintf("event: state\ndata: %s\n\n", state)
 		}
-		if !v.send(stream, message) || isLast(last) || !open {
+		if message != "" && !v.send(stream, message) || isLast(last) || !open {
 			return
 		}
 		expiry := time.NewTimer(untilExpiry(t, now))
@@ -234,14 +240,28 @@ func (v *visitRequest) events() {
 			expiry.Stop()
 			return
 		case <-ticker.C:
+			beat = true
 		case <-expiry.C:
+		case <-again:
+			again = v.reread(&t)
 		case _, open = <-changes: // where nothing more is heard, the browser comes again
-			if fresh, err := v.app.store.Get(v.r.Context(), t.ID); err == nil {
-				t = &fresh
-			}
+			again = v.reread(&t)
 		}
 		expiry.Stop()
 	}
+}
+
+// reread looks at the transaction again. If the store does not answer, the returned channel says when to look once more: nobody
+// else may tell of the change that it was to show.
+func (v *visitRequest) reread(t **verifier.Transaction) <-chan time.Time {
+	fresh, err := v.app.store.Get(v.r.Context(), (*t).ID)
+	switch {
+	case err == nil:
+		*t = &fresh
+	case errors.Is(err, verifier.ErrStoreUnavailable):
+		return time.After(time.Second + rand.N(time.Second)) //nolint:gosec // spreads the pages, hides nothing
+	}
+	return nil
 }
 
 func (v *visitRequest) send(stream *http.ResponseController, message string) bool {

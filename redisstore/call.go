@@ -54,7 +54,14 @@ func (c *call) do(u use, command func(context.Context) error) error {
 	if !ok {
 		return errResting
 	}
+	returned := false
+	defer func() {
+		if !returned { // a panic, which must not keep the trial for ever
+			c.breaker.report(trial, abandoned)
+		}
+	}()
 	err := command(c.ctx)
+	returned = true
 	c.refused = false
 	switch {
 	case err == nil, errors.Is(err, redis.Nil):

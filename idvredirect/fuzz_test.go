@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -212,11 +213,17 @@ func checkUnchanged(t *testing.T, raw, location, token string) {
 	}
 }
 
+// longNoNumber is a last label that begins as a number of more than 64 bits and goes on with what is no digit.
+var longNoNumber = regexp.MustCompile(`(?:^|\.)[0-9]{16,}[0-9a-z_-]*[a-z_-][0-9a-z_-]*\.?$`)
+
 // checkBrowserHost reads the URL as browsers do.
 func checkBrowserHost(t *testing.T, location, origin string) {
 	t.Helper()
 	if strings.Contains(origin, "xn--") {
 		return // browsers refuse some of these; what they accept they leave as it is
+	}
+	if host, err := url.Parse(origin); err == nil && longNoNumber.MatchString(host.Hostname()) {
+		return // no number for a browser, but the parser in its place overflows before it sees the letter
 	}
 	browser, err := whatwg.Parse(location)
 	if err != nil {

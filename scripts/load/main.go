@@ -55,6 +55,7 @@ func load(ctx context.Context, arguments []string) error {
 	soakTime := flags.Duration("soak", 0, "run the soak for this `duration` instead of the scenarios")
 	store := flags.String("store", "memory", "where the gate keeps transactions: memory or redis")
 	out := flags.String("out", "", "also write the report to this `file`, as it grows")
+	keep := flags.Bool("keep", false, "leave the folder of the run, with the servers' logs, and say where it is")
 	binary := flags.String("caddy", "", "`path` of the server; by default cmd/caddy is built")
 	if err := flags.Parse(arguments); err != nil {
 		return err
@@ -67,7 +68,13 @@ func load(ctx context.Context, arguments []string) error {
 	if r.scratch, err = os.MkdirTemp("", "load-*"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(r.scratch)
+	defer func() {
+		if *keep {
+			fmt.Fprintln(os.Stderr, "== kept:", r.scratch)
+			return
+		}
+		_ = os.RemoveAll(r.scratch)
+	}()
 	if r.binary == "" {
 		if r.binary, err = build(ctx, r.scratch); err != nil {
 			return err

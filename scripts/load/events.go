@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -16,6 +17,7 @@ import (
 type events struct {
 	c     *connection
 	lines *bufio.Reader
+	retry time.Duration // how long to stay away once the stream has ended
 }
 
 // streamPatience is how long a stream may be silent. The promise is a sign of life every 20 seconds.
@@ -48,7 +50,7 @@ func (v *visitor) listenTo(ctx context.Context, transaction string) (*events, er
 		_ = c.Close()
 		return nil, fmt.Errorf("status %d", response.StatusCode)
 	}
-	return &events{c: c, lines: bufio.NewReaderSize(response.Body, 256)}, nil
+	return &events{c: c, lines: bufio.NewReaderSize(response.Body, 256), retry: 3 * time.Second}, nil
 }
 
 // next returns the next state, or "" for a sign of life.
@@ -63,6 +65,11 @@ func (e *events) next() (state string, err error) {
 		}
 		if state, ok := strings.CutPrefix(strings.TrimSpace(line), "data: "); ok {
 			return state, nil
+		}
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "retry: "); ok {
+			if milliseconds, err := strconv.Atoi(text); err == nil {
+				e.retry = time.Duration(milliseconds) * time.Millisecond
+			}
 		}
 		if strings.HasPrefix(line, ":") {
 			return "", nil

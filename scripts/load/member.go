@@ -29,6 +29,8 @@ func (s *soak) member(ctx context.Context, i int) (*member, error) {
 		return nil, err
 	}
 	m := &member{w: s.w, i: i, who: who, wire: s.w.wire()}
+	// Without a bound, one stall lets the clock open thousands of connections, whose handshakes keep the machine busy for ever.
+	m.wire.slots = make(chan struct{}, browserConnections)
 	return m, m.renew(ctx)
 }
 

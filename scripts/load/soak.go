@@ -200,7 +200,7 @@ func (s *soak) listenOnce(ctx context.Context, v *visitor) (last, outcome string
 			if strings.Contains(failure(err), "in time") {
 				return last, "events: silent for too long"
 			}
-			pause(ctx, 500*time.Millisecond) // as a browser does
+			pause(ctx, e.retry) // as a browser does
 			return last, good
 		}
 		if state != "" {

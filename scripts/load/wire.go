@@ -25,11 +25,16 @@ const patience = 30 * time.Second
 type wire struct {
 	address string
 	tls     *tls.Config // nil: plain HTTP
+	// slots bounds the connections at one time; further requests wait for one. Nil: no bound.
+	slots chan struct{}
 
 	mu     sync.Mutex
 	idle   []*connection
 	repeat atomic.Int64 // requests repeated on a fresh connection
 }
+
+// browserConnections is how many connections a browser opens to one site over HTTP/1.1.
+const browserConnections = 6
 
 // connection is one connection; nobody but its user reads it.
 type connection struct {
@@ -68,6 +73,10 @@ func (w *wire) dial(ctx context.Context) (*connection, error) {
 // do sends a request and reads its answer. As browsers do, it repeats a GET once on a fresh connection if a kept one turns out
 // to be closed.
 func (w *wire) do(ctx context.Context, request []byte) (reply, error) {
+	if w.slots != nil {
+		w.slots <- struct{}{}
+		defer func() { <-w.slots }()
+	}
 	c, kept, err := w.take(ctx)
 	if err != nil {
 		return reply{}, err

@@ -217,8 +217,7 @@ func (v *visitRequest) events() {
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
 	last := ""
-	// A change before the watch began goes unnoticed, so the first look is taken again.
-	again := time.After(0)
+	again := v.reread(&t) // a change before the watch began would go unnoticed
 	for open, beat := true, false; ; {
 		now := v.app.now()
 		message := ""

@@ -37,8 +37,8 @@ type withoutDeadline struct {
 func (c withoutDeadline) Done() <-chan struct{} { return c.life.Done() }
 func (c withoutDeadline) Err() error            { return c.life.Err() }
 
-// follow opens a stream and hands over its states, then closes the channel.
-func follow(t *testing.T, server *httptest.Server, b *browser, id string) (<-chan string, int) {
+// openStream asks for a stream. It ends with the test.
+func openStream(t *testing.T, server *httptest.Server, b *browser, id string) *http.Response {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	t.Cleanup(cancel)
@@ -50,10 +50,17 @@ func follow(t *testing.T, server *httptest.Server, b *browser, id string) (<-cha
 		r.Header.Add("Cookie", name+"="+value)
 	}
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
-	response, err := server.Client().Do(r) //nolint:bodyclose // the goroutine below closes it
+	response, err := server.Client().Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return response
+}
+
+// follow opens a stream and hands over its states, then closes the channel.
+func follow(t *testing.T, server *httptest.Server, b *browser, id string) (<-chan string, int) {
+	t.Helper()
+	response := openStream(t, server, b, id) //nolint:bodyclose // the goroutine below closes it
 	states := make(chan string, 8)
 	go func() {
 		defer close(states)
@@ -90,6 +97,28 @@ func TestStreamTellsTheBrowser(t *testing.T) {
 	}
 	if more, open := <-states; open {
 		t.Errorf("the stream goes on after the last state with %q", more)
+	}
+}
+
+// After a reload a thousand pages come back: within two seconds (X11), and not in the same moment, since each brings a TLS handshake.
+func TestPagesComeBackOneAfterTheOther(t *testing.T) {
+	_, g, _ := journeyGate(t, "", mailGate)
+	server := streamServer(t, g)
+	apart := map[time.Duration]bool{}
+	for range 5 {
+		b := newBrowser(t, g)
+		response := openStream(t, server, b, b.begin("/"))
+		defer response.Body.Close()
+		line, err := bufio.NewReader(response.Body).ReadString('\n')
+		milliseconds, told := strings.CutPrefix(strings.TrimSpace(line), "retry: ")
+		retry, parsed := time.ParseDuration(milliseconds + "ms")
+		if err != nil || !told || parsed != nil || retry < comeBack || retry > 2*time.Second {
+			t.Errorf("the stream begins with %q, %v, want when to come back, in %s to 2 s", line, err, comeBack)
+		}
+		apart[retry] = true
+	}
+	if len(apart) == 1 {
+		t.Errorf("all come back after %v", apart)
 	}
 }
 

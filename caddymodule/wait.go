@@ -180,6 +180,10 @@ func (v *visitRequest) privateHeaders(mediaType string) {
 const (
 	heartbeat    = 14 * time.Second
 	writeTimeout = 10 * time.Second
+
+	// How long a page stays away when its stream ends without a last state: after a reload all come back, but not all at once.
+	comeBack       = 500 * time.Millisecond
+	comeBackSpread = time.Second
 )
 
 // endStreams lets the status streams end as soon as the server of this config begins to shut down. The config's own context
@@ -225,7 +229,8 @@ func (v *visitRequest) events() {
 			beat, message = false, ": still here\n\n"
 		}
 		if state := stateOf(t, now); state != last {
-			last, message = state, fmt.Sprintf("event: state\ndata: %s\n\n", state)
+			retry := comeBack + rand.N(comeBackSpread) //nolint:gosec // spreads the pages, hides nothing
+			last, message = state, fmt.Sprintf("retry: %d\nevent: state\ndata: %s\n\n", retry.Milliseconds(), state)
 		}
 		if message != "" && !v.send(stream, message) || isLast(last) || !open {
 			return

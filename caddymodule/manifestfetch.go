@@ -4,7 +4,6 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -32,12 +31,9 @@ const (
 )
 
 // follow keeps what is pinned current until ctx ends: it hears of what other nodes and the command have stored, fetches what was never
-// fetched, and looks from time to time whether the manifest has changed. It begins with sealing the pin anew, so that a sealing key can be
-// taken out of use.
+// fetched, and looks from time to time whether the manifest has changed. It seals the pin anew when another key seals, so that a sealing key
+// can be taken out of use.
 func (p *pinnedManifest) follow(ctx context.Context) {
-	if err := p.replace(ctx, again); err != nil && !errors.Is(err, errPinDamaged) && ctx.Err() == nil {
-		p.logger.Warn("sealing a manifest's pin anew", zap.String("credential", p.credential), zap.Error(err))
-	}
 	ticker := time.NewTicker(lookInterval)
 	defer ticker.Stop()
 	var warned, kept time.Time
@@ -53,7 +49,9 @@ func (p *pinnedManifest) follow(ctx context.Context) {
 			// Not more often than this: nodes learn of a new sealing key one after the other.
 			if now := p.now(); now.Sub(kept) >= keepManifest && p.unkept() {
 				kept = now
-				_ = p.replace(ctx, again) // tried again, and said when the pin is read
+				if err := p.replace(ctx, again); err != nil && ctx.Err() == nil {
+					p.logger.Warn("storing a manifest's pin anew", zap.String("credential", p.credential), zap.Error(err))
+				}
 			}
 			if p.due() {
 				p.attempt(true)

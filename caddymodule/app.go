@@ -112,7 +112,7 @@ type App struct {
 	store        *sharedStore
 	storeModule  StoreModule
 	storeConfig  StoreConfig
-	kept         *keptRevocations // nil if the store keeps its own
+	kept         *keptRevocations
 	keys         *keys
 	assertions   *assertionCache
 	limiter      *limiter

@@ -26,6 +26,9 @@ func init() {
 // StoreModule is what a guest module in the namespace http.verified_id.stores provides. The store is shared by all
 // configs with the same key and outlives reloads; it is closed when the last of them ends. One with options that weaken what
 // the gate promises names those in use by a method Weakenings() []string, and they are warned about at each load.
+//
+// A store with a method Available() bool says by it, without asking anybody, whether its backend answers; the gauge
+// caddy_verified_id_store_up shows it. Without the method it is taken to be up.
 type StoreModule interface {
 	// StoreKey names what makes a store another one: its kind, its settings and, if it makes names of it, the name key.
 	// Configs with the same key share one store. It holds no secret that can be read out of it.
@@ -34,9 +37,6 @@ type StoreModule interface {
 	// OpenStore makes the store. It must not need the network to answer: an unreachable store is an error of the
 	// calls that need it, not of the load.
 	OpenStore(cfg StoreConfig) (verifier.Store, error)
-
-	// A store with a method Available() bool says by it, without asking anybody, whether its backend answers; the gauge
-	// caddy_verified_id_store_up shows it. Without the method it is taken to be up.
 
 	// Reconfigure hands a store that another config has opened what this one says, once it runs: limits, sealer, logger.
 	Reconfigure(store verifier.Store, cfg StoreConfig)
@@ -222,9 +222,6 @@ func (a *App) end(ctx context.Context, r verifier.Revocation) error {
 	a.metrics.revoked.WithLabelValues(string(r.Kind)).Inc()
 	if err := a.store.end(ctx, r); err != nil {
 		return err
-	}
-	if a.kept == nil {
-		return nil
 	}
 	if err := a.kept.keep(ctx, r); err != nil {
 		return fmt.Errorf("%w: keeping a revocation in Caddy's storage: %w", verifier.ErrStoreUnavailable, err)

@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"internal/claimheader": {},
 	"internal/contract":    {},
 	"internal/entra":       {"internal/patience"},
-	"internal/network":     {},
+	"internal/network":     {"internal/patience"},
 	"internal/page":        {},
 	"internal/patience":    {},
 	"internal/returnpath":  {},

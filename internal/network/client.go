@@ -5,18 +5,18 @@ package network
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
 // DefaultServiceURL is the service for all regions.
@@ -24,9 +24,8 @@ const DefaultServiceURL = "https://verifiedid.did.msidentity.com"
 
 // Limits of one call.
 const (
-	connectTimeout = 5 * time.Second
-	callTimeout    = 20 * time.Second
-	maxAnswer      = 1 << 20 // bytes
+	callTimeout = 20 * time.Second
+	maxAnswer   = 1 << 20 // bytes
 )
 
 // MaxIssuers is how many issuers a search tells at most. There may be more when it tells as many.
@@ -75,17 +74,10 @@ func New(config Config) (*Client, error) {
 	case service.Scheme != "https" && (service.Scheme != "http" || !config.InsecureHTTP || !isLoopback(service.Hostname())):
 		return nil, errors.New("service URL is not https")
 	}
+	transport := patience.NewTransport(config.RootCAs)
+	transport.Base.DisableKeepAlives = true
 	return &Client{service: service, tokens: config.Tokens, http: &http.Client{
-		Timeout: callTimeout,
-		Transport: &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
-			TLSHandshakeTimeout:    connectTimeout,
-			TLSClientConfig:        &tls.Config{RootCAs: config.RootCAs, MinVersion: tls.VersionTLS12},
-			MaxResponseHeaderBytes: 64 << 10,
-			ForceAttemptHTTP2:      true,
-			DisableKeepAlives:      true,
-		},
+		Timeout: callTimeout, Transport: transport,
 		// A redirect would carry the token to wherever it points.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil

@@ -90,7 +90,8 @@ func (c *call) get(id, key string) (verifier.Transaction, error) {
 }
 
 // Update implements [verifier.Store]. If it returns an error that wraps [verifier.ErrStoreUnavailable], the change may have been stored
-// all the same: the answer was lost, or will never come. Moves are made for that: repeated, they change nothing more.
+// all the same: the answer was lost, or will never come. Moves are made for that: repeated, they change nothing more, but for
+// [verifier.Transaction.Retrieved], which counts one retrieval as two then.
 func (s *Store) Update(ctx context.Context, id string, move func(*verifier.Transaction) error) (verifier.Transaction, error) {
 	c, err := s.begin(ctx)
 	if err != nil {

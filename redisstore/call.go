@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
 
@@ -43,51 +44,47 @@ func (c *call) restart() {
 	if c.cancel != nil {
 		c.cancel()
 	}
-	c.ctx, c.cancel = context.WithTimeout(c.caller, callTimeout)
+	c.ctx, c.cancel = context.WithTimeout(c.caller, patience.RedisCall)
 }
 
 func (c *call) end() { c.cancel() }
 
 // do runs a command. The error is nil, [redis.Nil], the caller's own, or one that wraps [verifier.ErrStoreUnavailable].
 func (c *call) do(u use, command func(context.Context) error) error {
-	trial, ok := c.breaker.enter()
-	if !ok {
+	if pause, _ := c.breaker.Enter(clock()); pause > 0 {
 		return errResting
 	}
-	returned := false
-	defer func() {
-		if !returned { // a panic, which must not keep the trial for ever
-			c.breaker.report(trial, abandoned)
-		}
-	}()
 	err := command(c.ctx)
-	returned = true
 	c.refused = false
 	switch {
 	case err == nil, errors.Is(err, redis.Nil):
-		if c.breaker.report(trial, answered) {
+		if c.breaker.Succeeded(clock()) {
 			signal(c.hub.reread) // who was told to read may have read in vain
 		}
 		c.health.worked(u)
 		return err
 	case c.caller.Err() != nil:
-		c.breaker.report(trial, abandoned)
+		c.breaker.Left(clock())
 		return c.caller.Err()
 	}
 	select {
 	case <-c.closed:
-		c.breaker.report(trial, abandoned)
 		return verifier.ErrStoreClosed
 	default:
 	}
-	reason, result := classify(err)
-	c.breaker.report(trial, result)
-	if c.refused = result == answered; c.refused {
-		err = nil // it may quote what it refuses
+	reason, answered := classify(err)
+	if answered {
+		c.breaker.Succeeded(clock())
+		c.refused, err = true, nil // which may quote what is refused
+	} else {
+		c.breaker.Failed(clock())
 	}
 	c.health.failed(u, reason, err)
 	return fmt.Errorf("%w: %s", verifier.ErrStoreUnavailable, reason)
 }
+
+// clock is what the breaker goes by: how long the server has not answered is not the time of transactions.
+func clock() time.Time { return time.Now() } //nolint:forbidigo // as said
 
 // late is the error of a call that waited for something else than a command.
 func (c *call) late() error {

@@ -5,17 +5,15 @@ package redisstore
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
 const (
 	// poolSize bounds the connections to one server. A call takes one for less than a millisecond.
 	poolSize = 32
-
-	// idleTimeout closes what a firewall on the way may have forgotten.
-	idleTimeout = 5 * time.Minute
 
 	// redirects is how often a cluster may send a call on to another node.
 	redirects = 3
@@ -30,7 +28,7 @@ func (s *settings) connect(groupReads bool) (redis.UniversalClient, error) {
 	options := &redis.UniversalOptions{
 		Addrs: s.Addresses, MasterName: s.Sentinel, SentinelUsername: s.SentinelUsername, SentinelPassword: s.SentinelPassword,
 		DB: s.Database, CredentialsProviderContext: s.credentials, Dialer: newDialer(tlsConfig, s.Plaintext).dial,
-		Protocol: 2, MaxRedirects: redirects, PoolSize: poolSize, PipelinePoolSize: -1, ConnMaxIdleTime: idleTimeout,
+		Protocol: 2, MaxRedirects: redirects, PoolSize: poolSize, PipelinePoolSize: -1, ConnMaxIdleTime: patience.RedisIdle,
 	}
 	Prepare(options)
 	if path, socket := socketPath(s.Addresses[0]); socket {

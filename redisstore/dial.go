@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-verified-id/caddy-verified-id/caddymodule"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
 // errPlaintext is a connection that was closed before anything was sent.
@@ -32,7 +33,7 @@ func newDialer(config *tls.Config, plaintext bool) dialer {
 }
 
 func (d dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience.RedisCall)
 	defer cancel()
 	if strings.HasPrefix(address, "/") {
 		network = "unix"

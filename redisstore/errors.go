@@ -46,26 +46,26 @@ var refusals = []struct{ code, reason string }{
 	{"max number of clients", "it has too many clients"},
 }
 
-// classify says what an error of the client means.
-func classify(err error) (reason string, result outcome) {
+// classify says what an error of the client means, and whether it is an answer of the server's.
+func classify(err error) (reason string, answered bool) {
 	if refusal, ok := errors.AsType[redis.Error](err); ok {
 		text := strings.TrimPrefix(refusal.Error(), "ERR ")
 		for _, known := range refusals {
 			// Before Redis 7 the error of a script has the server's own in its middle.
 			if strings.HasPrefix(text, known.code) || strings.Contains(text, "-"+known.code+" ") {
-				return known.reason, answered
+				return known.reason, true
 			}
 		}
-		return "it refuses a command", answered
+		return "it refuses a command", true
 	}
 	var network net.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		return "it does not answer", unanswered
+		return "it does not answer", false
 	case errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted):
-		return "all connections to it are in use", unanswered
+		return "all connections to it are in use", false
 	default:
-		return "there is no connection to it", unanswered
+		return "there is no connection to it", false
 	}
 }
 

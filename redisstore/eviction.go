@@ -7,12 +7,14 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
 // warnOfEviction tells the operator if the server throws out keys when its memory is full: then visits, marks and logouts can be lost
 // before their time. A server that does not say is not asked again; managed ones often do not.
 func (s *Store) warnOfEviction(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience.RedisCall)
 	defer cancel()
 	check := func(ctx context.Context, client redis.Cmdable) error {
 		info, err := client.Info(ctx, "memory").Result()

@@ -13,15 +13,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
-)
-
-const (
-	// quiet is after how long without a word the hub asks whether its connection lives, and then waits as long again.
-	quiet = time.Second
-
-	// reconnect is the mean pause between two attempts at a connection.
-	reconnect = 200 * time.Millisecond
 )
 
 // hub hears what other nodes, and this one, have changed: on one channel, over one connection, for all who watch in this process. What
@@ -95,7 +88,7 @@ func (h *hub) ready(c *call) error {
 		return nil
 	default:
 	}
-	if c.breaker.resting() {
+	if c.breaker.Resting(clock()) {
 		return errResting
 	}
 	select {
@@ -111,7 +104,7 @@ func (h *hub) ready(c *call) error {
 func (h *hub) run() {
 	for h.ctx.Err() == nil {
 		h.hear()
-		timer := time.NewTimer(reconnect/2 + rand.N(reconnect)) //nolint:gosec // spreads the nodes, hides nothing
+		timer := time.NewTimer(patience.RedisReconnect/2 + rand.N(patience.RedisReconnect)) //nolint:gosec // spreads the nodes, hides nothing
 		select {
 		case <-timer.C:
 		case <-h.ctx.Done():
@@ -122,7 +115,7 @@ func (h *hub) run() {
 
 // hear makes a connection and hears what comes, until it is lost.
 func (h *hub) hear() {
-	dialing, cancel := context.WithTimeout(h.ctx, 2*callTimeout)
+	dialing, cancel := context.WithTimeout(h.ctx, 2*patience.RedisCall)
 	subscription := h.store.client.Subscribe(dialing)
 	h.mu.Lock()
 	h.subscription = subscription
@@ -136,7 +129,7 @@ func (h *hub) hear() {
 	}
 	asked := false
 	for {
-		heard, err := subscription.ReceiveTimeout(h.ctx, quiet)
+		heard, err := subscription.ReceiveTimeout(h.ctx, patience.RedisQuiet)
 		var network net.Error
 		if errors.As(err, &network) && network.Timeout() && !asked {
 			if err := subscription.Ping(h.ctx); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"regexp"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
 
@@ -73,7 +75,7 @@ type Store struct {
 	unreadable atomic.Bool // and the operator was told
 	limits     atomic.Pointer[limits]
 
-	breaker breaker
+	breaker patience.Breaker
 	health  health
 	turns   [256]chan struct{} // who may change the transactions of a part of all names; an element is a turn
 	hub     *hub
@@ -112,7 +114,8 @@ func New(config Config) (*Store, error) {
 	for i := range s.turns {
 		s.turns[i] = make(chan struct{}, 1)
 	}
-	s.breaker.now = time.Now //nolint:forbidigo // how long the server has not answered is not the time of transactions
+	s.breaker.Failures = patience.RedisFailures
+	s.breaker.Pause = patience.RedisPause*4/5 + rand.N(patience.RedisPause*2/5) //nolint:gosec // spreads the nodes, hides nothing
 	s.health.logger = s.logger
 	s.hub = newHub(s)
 	s.close = sync.OnceValue(func() error {

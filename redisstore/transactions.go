@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
 
@@ -214,12 +215,12 @@ func (c *call) takeTurn(hash string) (done func(), err error) {
 		return func() { <-turn }, nil
 	default:
 	}
-	tick := time.NewTicker(callTimeout / 8)
+	tick := time.NewTicker(patience.RedisCall / 8)
 	defer tick.Stop()
-	for !c.breaker.failing() {
+	for !c.breaker.Failing() {
 		select {
 		case turn <- struct{}{}:
-			if c.breaker.failing() {
+			if c.breaker.Failing() {
 				<-turn
 				return nil, c.late()
 			}

@@ -33,8 +33,7 @@ func (b *Breaker) Enter(now time.Time) (pause time.Duration, probing <-chan stru
 	if !b.open {
 		return 0, nil
 	}
-	// A clock that is set back does not make the pause longer than it can be.
-	if pause = b.until.Sub(now); 0 < pause && pause <= LongestPause {
+	if pause = b.pause(now); pause > 0 {
 		return pause, b.probe
 	}
 	b.endProbe()
@@ -71,15 +70,18 @@ func (b *Breaker) Failed(now time.Time) {
 	}
 }
 
-// Succeeded notes that a call has come through. A pause that the service has asked for meanwhile goes on.
-func (b *Breaker) Succeeded(now time.Time) {
+// Succeeded notes that a call has come through. A pause that the service has asked for meanwhile goes on. It returns whether the
+// service was failing before.
+func (b *Breaker) Succeeded(now time.Time) (back bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	back = b.failures > 0 || b.open
 	b.failures = 0
 	if b.probe != nil || !now.Before(b.until) {
 		b.open = false
 	}
 	b.endProbe()
+	return back
 }
 
 // Left notes that whoever called has gone before it was known how the call went. The next one may try at once.
@@ -90,6 +92,28 @@ func (b *Breaker) Left(now time.Time) {
 		b.until = now
 		b.endProbe()
 	}
+}
+
+// Failing says that the last call has failed, or that nobody may call for now: it is no time to queue for a call.
+func (b *Breaker) Failing() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failures > 0 || b.open
+}
+
+// Resting says that nobody may call for now. Unlike [Breaker.Enter] it is not asked by somebody who would.
+func (b *Breaker) Resting(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.open && b.pause(now) > 0
+}
+
+// pause is what is left of it. A clock that is set back does not make it longer than it can be. The caller holds the lock.
+func (b *Breaker) pause(now time.Time) time.Duration {
+	if left := b.until.Sub(now); left <= LongestPause {
+		return max(left, 0)
+	}
+	return 0
 }
 
 func (b *Breaker) endProbe() {

@@ -95,3 +95,39 @@ func TestBreakerAndAClockSetBack(t *testing.T) {
 	wantPause(t, b, -time.Hour, 0)
 	wantPause(t, b, -time.Hour, 5*time.Second)
 }
+
+// Who waits for their turn to call, and who tells of a recovery, ask the breaker how the service is. TM-129.
+func TestBreakerSaysHowTheServiceIs(t *testing.T) {
+	t.Parallel()
+	b := newBreaker()
+	want := func(at time.Duration, failing, resting bool) {
+		t.Helper()
+		if f, r := b.Failing(), b.Resting(start.Add(at)); f != failing || r != resting {
+			t.Errorf("at %v it is failing: %v, resting: %v, want %v, %v", at, f, r, failing, resting)
+		}
+	}
+	if b.Succeeded(start) {
+		t.Error("the first success is called a return")
+	}
+	want(0, false, false)
+	b.Failed(start)
+	want(0, true, false)
+	if !b.Succeeded(start) || b.Succeeded(start) {
+		t.Error("a success after a failure is called a return never, or twice")
+	}
+	for range 3 {
+		b.Failed(start)
+	}
+	want(0, true, true)
+	want(-time.Hour, true, false) // the clock was set back
+	want(5*time.Second, true, false)
+	wantPause(t, b, 5*time.Second, 0)
+	want(6*time.Second, true, true) // one tries
+	b.Left(start.Add(6 * time.Second))
+	want(6*time.Second, true, false)
+	wantPause(t, b, 6*time.Second, 0)
+	if !b.Succeeded(start.Add(7 * time.Second)) {
+		t.Error("the end of an outage is not called a return")
+	}
+	want(7*time.Second, false, false)
+}

@@ -75,6 +75,28 @@ const (
 	TokenFailures = 3
 )
 
+// Redis, or a server that speaks like it, where several nodes keep their transactions.
+const (
+	// RedisCall bounds one call of the store in it, however many commands it takes: a visitor hears of an outage before they
+	// think of one. It is well within [Store].
+	RedisCall = 400 * time.Millisecond
+
+	// RedisConnect bounds one connection, which may be made for a later call than the one that has asked for it, and RedisIdle
+	// is how long it is kept without use.
+	RedisConnect = time.Second
+	RedisIdle    = 5 * time.Minute
+
+	// RedisFailures in a row, and the server gets RedisPause without calls, a fifth more or less on each node: as little as
+	// lets it be heard again within a second of its return.
+	RedisFailures = 3
+	RedisPause    = 600 * time.Millisecond
+
+	// RedisQuiet is how long the connection that hears of changes may be silent until it is asked whether it lives, and once
+	// more for its answer. RedisReconnect is the mean pause before the next one.
+	RedisQuiet     = time.Second
+	RedisReconnect = 200 * time.Millisecond
+)
+
 // Visitors, wallets and the store.
 const (
 	// Start bounds the whole of a start: the store, the token, the service with its retries.

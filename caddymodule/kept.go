@@ -32,6 +32,9 @@ const lookInterval = 2 * time.Second
 // keepLonger is how long an entry stays after its end, so that a node whose clock is fast takes nothing from the others.
 const keepLonger = time.Hour
 
+// tidyInterval is how often what is over is removed.
+const tidyInterval = time.Minute
+
 // keptRevocations keeps revocations in Caddy's storage, whatever the store: a store in this process forgets them with it, and one
 // that nodes share may not answer just when a node starts, or may have lost all it had. They outlive that, and reach every node that
 // shares the storage (TM-140, TM-156). Requests never come here; they ask [revocations].
@@ -45,7 +48,8 @@ type keptRevocations struct {
 	known   *revocations // of this process
 	now     func() time.Time
 
-	// What the last look found; only look uses it, one call at a time.
+	// What the last look found; only look and tidy use it, one call at a time.
+	over    map[string]struct{}
 	stored  map[string]verifier.Revocation
 	written *map[revocationKey]verifier.Revocation // the state of known that the storage has in full
 }
@@ -84,32 +88,41 @@ func keepRevocations(known *revocations, in certmagic.Storage, ring *session.Key
 
 // watch looks again and again until the context ends.
 func (k *keptRevocations) watch(ctx context.Context, logger *zap.Logger) {
-	ticker := time.NewTicker(lookInterval)
-	defer ticker.Stop()
-	failing := false
+	looking, tidying := time.NewTicker(lookInterval), time.NewTicker(tidyInterval)
+	defer looking.Stop()
+	defer tidying.Stop()
+	failing, untidy := false, false
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-looking.C:
+			_, err := k.look(ctx)
+			if err != nil && !failing && ctx.Err() == nil { // what we know stays in force
+				logger.Error("revocations of other nodes are not heard of, and ours not kept, while Caddy's storage does not answer", zap.Error(err))
+			}
+			failing = err != nil
+		case <-tidying.C:
+			err := k.tidy(ctx)
+			if err != nil && !untidy && ctx.Err() == nil {
+				logger.Warn("revocations that are over cannot be removed from Caddy's storage; they end nothing any more, and take up space",
+					zap.String("folder", storedRevocationsPath), zap.Error(err))
+			}
+			untidy = err != nil
 		}
-		_, err := k.look(ctx)
-		if err != nil && !failing && ctx.Err() == nil { // what we know stays in force
-			logger.Error("revocations of other nodes are not heard of, and ours not kept, while Caddy's storage does not answer", zap.Error(err))
-		}
-		failing = err != nil
 	}
 }
 
-// look learns what other nodes have revoked, removes what is over, and writes what this process knows and the storage lacks:
-// what could not be written when it was due, and what was lost. It says how many new entries did not open; that is no error,
-// for the key of an entry may have been taken away, and the sessions with it.
+// look learns what other nodes have revoked, and writes what this process knows and the storage lacks: what could not be written
+// when it was due, and what was lost. It says how many new entries did not open; that is no error, for the key of an entry may
+// have been taken away, and the sessions with it.
 func (k *keptRevocations) look(ctx context.Context) (unopened int, err error) {
 	listed, err := k.list(ctx)
 	if err != nil {
 		return 0, err
 	}
 	now := k.now()
+	k.over = map[string]struct{}{}
 	there := make(map[string]verifier.Revocation, len(listed))
 	var fresh []verifier.Revocation
 	var unread error
@@ -122,9 +135,7 @@ func (k *keptRevocations) look(ctx context.Context) (unopened int, err error) {
 		}
 		if !now.Before(until) {
 			if now.After(until.Add(keepLonger)) {
-				if err := k.remove(ctx, name); err != nil {
-					return unopened, err
-				}
+				k.over[name] = struct{}{}
 			}
 			continue
 		}
@@ -218,10 +229,23 @@ func (k *keptRevocations) list(ctx context.Context) ([]string, error) {
 	return listed, err
 }
 
-func (k *keptRevocations) remove(ctx context.Context, name string) error {
+// tidy removes what the last look found to be over. One entry that stays keeps no other. All together have the time of one call, for
+// the next look must not wait; if that does not suffice, the order of a map lets others come first the next time.
+func (k *keptRevocations) tidy(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
 	defer cancel()
-	return k.storage.Delete(ctx, storedPath(name))
+	var failed error
+	for name := range k.over {
+		switch err := k.storage.Delete(ctx, storedPath(name)); {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil && !errors.Is(err, fs.ErrNotExist): // another node may have been first
+			failed = err
+		default:
+			delete(k.over, name)
+		}
+	}
+	return failed
 }
 
 func storedPath(name string) string { return storedRevocationsPath + "/" + name }

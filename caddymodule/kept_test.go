@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -45,6 +46,14 @@ func (n node) look(t *testing.T) {
 	t.Helper()
 	if unopened, err := n.app.kept.look(t.Context()); err != nil || unopened != 0 {
 		t.Fatalf("looking: %d entries do not open, %v", unopened, err)
+	}
+}
+
+// tidy is what a node does every minute.
+func (n node) tidy(t *testing.T) {
+	t.Helper()
+	if err := n.app.kept.tidy(t.Context()); err != nil {
+		t.Fatalf("tidying: %v", err)
 	}
 }
 
@@ -149,6 +158,66 @@ func TestUnreadableEntryHidesNoOther(t *testing.T) {
 	there.look(t)
 	if held.Subject = "one"; !there.gate.site.revoked(held) {
 		t.Error("what can be read again is not heard of")
+	}
+}
+
+// undeletableStorage does not remove some keys: it refuses to, as a folder with the sticky bit does, or hangs.
+type undeletableStorage struct {
+	certmagic.Storage
+	keys  []string
+	hangs bool
+}
+
+func (s *undeletableStorage) Delete(ctx context.Context, key string) error {
+	switch {
+	case !slices.Contains(s.keys, key):
+		return s.Storage.Delete(ctx, key)
+	case s.hangs:
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return fs.ErrPermission
+}
+
+// One entry whose time is over cannot be removed, because Caddy was once run as root, or the storage hangs over it. Every look ended
+// there: whoever was put out on another node from then on stayed in on this one, and no node began any more. Now all the others are
+// heard of, and removed by and by, and a node begins. TM-133, TM-156.
+func TestUndeletableEntryHidesNoOther(t *testing.T) {
+	for name, hangs := range map[string]bool{"refused": false, "hangs": true} {
+		t.Run(name, func(t *testing.T) {
+			files := newStorage(t)
+			storage := &undeletableStorage{Storage: files, hangs: hangs}
+			here := newNode(t, storage, nil)
+			here.end(t, verifier.RevokeSubject, "stuck", testNow)
+			storage.keys = []string{storedPath(filepath.Base(entries(t, files)[0]))}
+			for _, subject := range []string{"one", "two", "three", "four"} {
+				here.end(t, verifier.RevokeSubject, subject, testNow)
+			}
+			there := newNode(t, storage, &here)
+			setNow(testNow.Add(3 * time.Hour))
+			held, cookie := sessionOf(here.gate, presentation(here.gate))
+			if err := here.app.end(t.Context(), verifier.Revocation{
+				Kind: verifier.RevokeSession, Value: held.ID, Since: clockNow(), Until: clockNow().Add(time.Hour),
+			}); err != nil {
+				t.Fatal(err)
+			}
+			there.look(t)
+			if there.admits(t, cookie) {
+				t.Error("the session lives on")
+			}
+			synctest.Test(t, func(t *testing.T) {
+				for range 100 {
+					there.look(t)
+					if err := there.app.kept.tidy(t.Context()); err == nil {
+						t.Fatal("nobody hears that an entry stays")
+					}
+					if len(entries(t, files)) == 2 {
+						return
+					}
+				}
+				t.Errorf("%d entries, want the one that stays and the one that counts", len(entries(t, files)))
+			})
+		})
 	}
 }
 
@@ -352,6 +421,7 @@ func TestStoredRevocationsEnd(t *testing.T) {
 		later.app.kept.storage = storage
 		setNow(testNow.Add(at.after))
 		later.look(t)
+		later.tidy(t)
 		if known, stored := later.app.store.revoked.count(), len(entries(t, storage)); known != at.known || stored != at.stored {
 			t.Errorf("after %s: %d known and %d files, want %d and %d", at.after, known, stored, at.known, at.stored)
 		}

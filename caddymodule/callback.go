@@ -251,7 +251,9 @@ func (a *App) stillDemanded(t *verifier.Transaction) bool {
 		return false
 	}
 	if w.credential.pin != nil && w.credential.learned() == nil { // it may have been begun at another node
-		_ = w.credential.pin.look(a.ctx) // what is not known is not demanded
+		ctx, cancel := context.WithTimeout(a.ctx, manifestPatience)
+		_ = w.credential.pin.look(ctx) // what is not known is not demanded
+		cancel()
 	}
 	return gate.requirement(w, boundValue(gate, t)).Fingerprint() == t.Requirement.Fingerprint()
 }

@@ -54,7 +54,7 @@ func (v *visitRequest) idv() {
 		v.problemAfter(page.ProblemLimited, wait)
 		return
 	}
-	if !v.known(w) { // nor could the card be shown that the partner would issue
+	if !v.known(v.r.Context(), w) { // nor could the card be shown that the partner would issue
 		v.app.metrics.kickstarts.WithLabelValues("manifest").Inc()
 		v.problemAfter(page.ProblemUnavailable, time.Minute)
 		return

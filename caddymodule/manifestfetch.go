@@ -26,7 +26,7 @@ const (
 	// keepManifest is how often a pin that is gone, or sealed with an old key, is stored anew.
 	keepManifest = time.Minute
 
-	// manifestPatience is how long a visitor's request waits for a manifest that was never read.
+	// manifestPatience is how long a request waits for what is pinned, and for a manifest that was never read.
 	manifestPatience = 8 * time.Second
 )
 
@@ -175,19 +175,18 @@ func (p *pinnedManifest) next(stored *manifestPin, said *contract.Contract) (*ma
 }
 
 // ready returns what is pinned for somebody who wants to begin, and fetches what was never fetched. An error says why nobody can begin, and what
-// the operator does about it.
+// the operator does about it. It waits for manifestPatience at most.
 func (p *pinnedManifest) ready(ctx context.Context) (*manifestPin, error) {
+	ctx, cancel := context.WithTimeout(ctx, manifestPatience)
+	defer cancel()
 	if p.current.Load() == nil {
-		if err := p.look(context.WithoutCancel(ctx)); err != nil {
+		if err := p.look(ctx); err != nil {
 			return nil, err
 		}
 	}
 	if p.current.Load() == nil {
-		patience := time.NewTimer(manifestPatience)
-		defer patience.Stop()
 		select {
 		case <-p.attempt(false):
-		case <-patience.C:
 		case <-ctx.Done():
 		}
 	}

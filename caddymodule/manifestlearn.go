@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -157,12 +158,12 @@ func (c *credential) validate(r verifier.Requirement) error {
 
 // known says whether the credential can be asked for: what it learns from a manifest is pinned, and the manifest still says the same. If not, the
 // operator is told why, and what to do about it.
-func (v *visitRequest) known(w want) bool {
+func (v *visitRequest) known(ctx context.Context, w want) bool {
 	if w.credential.pin == nil {
 		return true
 	}
-	_, err := w.credential.pin.ready(v.r.Context())
-	if err != nil {
+	_, err := w.credential.pin.ready(ctx)
+	if err != nil && v.r.Context().Err() == nil { // who has left waits for nothing
 		v.log(zapcore.ErrorLevel, "nobody can begin with a credential whose manifest is not known, or has changed", zap.String("credential", w.credential.name), zap.Error(err))
 	}
 	return err == nil

@@ -84,11 +84,12 @@ type pinnedManifest struct {
 
 	current atomic.Pointer[manifestPin]
 
-	reading sync.Mutex
-	sealed  []byte // as it was last read
-	damaged error  // it does not open
+	reading sync.Mutex // while the storage is asked, which may take its time: no visitor waits for this one
+	sealed  []byte     // as it was last read
+	damaged error      // it does not open
 
 	mu       sync.Mutex
+	looking  *pinLook      // the one under way
 	trying   chan struct{} // closed when the attempt under way is over
 	tried    time.Time     // when the last one began
 	failures int           // in a row
@@ -103,12 +104,39 @@ func manifestPath(credential, url, kind, issuer string) string {
 
 var errPinDamaged = errors.New("the manifest pinned in Caddy's storage does not open: it was changed there, or sealed with a sealing key that has gone")
 
-// look reads what the storage has. While it does not answer, or what it has does not open, what is known stays in force.
+// pinLook is a look at the storage that anybody may wait for.
+type pinLook struct {
+	done chan struct{}
+	err  error
+}
+
+// look reads what the storage has. While it does not answer, or what it has does not open, what is known stays in force. Whoever comes while
+// somebody looks waits for the same look, and no longer than their ctx: a storage that hangs is asked once, and not once for each visitor.
 func (p *pinnedManifest) look(ctx context.Context) error {
+	p.mu.Lock()
+	look := p.looking
+	if look == nil {
+		look = &pinLook{done: make(chan struct{})}
+		p.looking = look
+		go p.lookFor(look)
+	}
+	p.mu.Unlock()
+	select {
+	case <-look.done:
+		return look.err
+	case <-ctx.Done():
+		return fmt.Errorf("looking for what is pinned in Caddy's storage: %w", ctx.Err())
+	}
+}
+
+func (p *pinnedManifest) lookFor(look *pinLook) {
+	defer close(look.done)
 	p.reading.Lock()
-	defer p.reading.Unlock()
-	_, err := p.read(ctx)
-	return err
+	_, look.err = p.read(p.ctx)
+	p.reading.Unlock()
+	p.mu.Lock()
+	p.looking = nil
+	p.mu.Unlock()
 }
 
 // read returns what the storage has, nil if that is nothing, and takes it for what is pinned. The caller holds reading.

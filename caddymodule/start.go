@@ -210,7 +210,9 @@ func (v *visitRequest) request() {
 		v.problemAfter(page.ProblemLimited, wait)
 		return
 	}
-	if !v.known(w) {
+	ctx, cancel := context.WithTimeout(v.r.Context(), patience.Start)
+	defer cancel()
+	if !v.known(ctx, w) {
 		v.app.metrics.starts.WithLabelValues("manifest").Inc()
 		v.problemAfter(page.ProblemUnavailable, time.Minute)
 		return
@@ -222,7 +224,7 @@ func (v *visitRequest) request() {
 		v.problemAfter(page.ProblemBudget, wait)
 		return
 	}
-	if !v.begin(t, gate) {
+	if !v.begin(ctx, t, gate) {
 		v.app.faceChecks.release(t.ID)
 	}
 }
@@ -256,9 +258,7 @@ const codeLifetime = 5 * time.Minute
 
 // begin stores the transaction, calls the service and shows the code. The record exists before the call, so that a fast
 // wallet never meets a half-made one (TM-049). It returns whether there is a code.
-func (v *visitRequest) begin(t verifier.Transaction, gate *Gate) bool {
-	ctx, cancel := context.WithTimeout(v.r.Context(), patience.Start)
-	defer cancel()
+func (v *visitRequest) begin(ctx context.Context, t verifier.Transaction, gate *Gate) bool {
 	key := newCallbackKey(&t)
 	switch err := v.app.store.Create(ctx, t); {
 	case errors.Is(err, verifier.ErrFull), errors.Is(err, verifier.ErrClientFull):
@@ -271,8 +271,9 @@ func (v *visitRequest) begin(t verifier.Transaction, gate *Gate) bool {
 		return false
 	}
 	// What becomes of the call is stored in the time that is left.
-	calling, cancelCall := context.WithTimeout(ctx, patience.Start-patience.Store)
-	defer cancelCall()
+	deadline, _ := ctx.Deadline()
+	calling, cancel := context.WithDeadline(ctx, deadline.Add(-patience.Store))
+	defer cancel()
 	created, err := v.app.client.CreatePresentationRequest(calling, v.app.presentationRequest(&t, gate.site, key), nextVector(t.CorrelationVector))
 	if err != nil {
 		v.serviceProblem(err)

@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"verifier":             {"internal/patience"},
 	"idvredirect":          {},
 	"internal/claimheader": {},
-	"internal/contract":    {},
+	"internal/contract":    {"internal/patience"},
 	"internal/entra":       {"internal/patience"},
 	"internal/network":     {"internal/patience"},
 	"internal/page":        {},

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
 // hangingStorage does not answer when it is asked for an entry.
@@ -53,14 +55,14 @@ func TestHangingStorageDoesNotQueueVisitors(t *testing.T) {
 			if err := <-heard; err == nil {
 				t.Error("somebody begins")
 			}
-			if took := time.Since(began); i < 50 && took != 0 || took > manifestPatience {
+			if took := time.Since(began); i < 50 && took != 0 || took > patience.Manifest {
 				t.Errorf("visitor %d, of whom the first 50 have left, has heard after %s", i, took)
 			}
 		}
 		if asked := storage.asked.Load(); asked != 1 {
 			t.Errorf("the storage was asked %d times at once", asked)
 		}
-		time.Sleep(storageTimeout) // of a fake clock: the look ends
+		time.Sleep(patience.Storage) // of a fake clock: the look ends
 		synctest.Wait()
 	})
 	n.pin().storage = sound

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
 )
 
@@ -71,7 +72,7 @@ func TestFirstUseFetchesTheManifestOnce(t *testing.T) {
 		t.Errorf("two visitors within seconds caused %d fetches, want 1", p.requests())
 	}
 	p.set(func(p *publisher) { p.down = false })
-	setNow(clockNow().Add(retryManifest))
+	setNow(clockNow().Add(patience.ManifestRetry))
 	for range 3 {
 		if w, ok := n.starts(t); !ok {
 			t.Fatalf("status %d\n%s", w.Code, w.Body)
@@ -185,7 +186,7 @@ func TestForgedManifestChangesNothing(t *testing.T) {
 		t.Error("a forged manifest was pinned")
 	}
 	p.set(func(p *publisher) { p.signer = p.key })
-	setNow(clockNow().Add(retryManifest))
+	setNow(clockNow().Add(patience.ManifestRetry))
 	if _, ok := n.starts(t); !ok {
 		t.Fatal("nobody can begin")
 	}
@@ -289,12 +290,12 @@ func TestManifestLeadsNowhereElse(t *testing.T) {
 	}
 	n.pin().fetcher = p.fetcher(true)
 	p.set(func(p *publisher) { p.redirect = true })
-	setNow(clockNow().Add(retryManifest))
+	setNow(clockNow().Add(patience.ManifestRetry))
 	if _, ok := n.starts(t); ok {
 		t.Error("a redirect was followed")
 	}
 	p.set(func(p *publisher) { p.redirect = false })
-	setNow(clockNow().Add(retryManifest))
+	setNow(clockNow().Add(patience.ManifestRetry))
 	if _, ok := n.starts(t); !ok {
 		t.Error("nobody can begin")
 	}

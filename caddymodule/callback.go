@@ -251,7 +251,7 @@ func (a *App) stillDemanded(t *verifier.Transaction) bool {
 		return false
 	}
 	if w.credential.pin != nil && w.credential.learned() == nil { // it may have been begun at another node
-		ctx, cancel := context.WithTimeout(a.ctx, manifestPatience)
+		ctx, cancel := context.WithTimeout(a.ctx, patience.Manifest)
 		_ = w.credential.pin.look(ctx) // what is not known is not demanded
 		cancel()
 	}

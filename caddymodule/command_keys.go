@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-verified-id/caddy-verified-id/idvredirect"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
 // keysCommand is `caddy verified-id keys`: the keys that sign links to partners, or assertions to apps, and those that seal cookies.
@@ -115,7 +116,7 @@ func rotateKeys(out io.Writer, keys *signingKeys, _ *idvredirect.KeySet) error {
 		return errors.New("these keys come from the config: add the new key's file behind the others, reload, wait an hour and a half, " +
 			"move it to the front, reload, wait as long again, and take the old one away")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience.StorageLock)
 	defer cancel()
 	now := time.Now()
 	set, err := keys.renew(ctx, now, func(stored *idvredirect.KeySet) (bool, error) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
 )
 
@@ -70,7 +71,7 @@ func (a *App) rotateSealing(out io.Writer, end bool) error {
 		return errors.New("these keys come from the config: add the new key behind the others and reload every node, move it to the front and reload, " +
 			"and take the old one away after the lifetime of a session")
 	}
-	ctx, cancel := context.WithTimeout(a.ctx, lockPatience)
+	ctx, cancel := context.WithTimeout(a.ctx, patience.StorageLock)
 	defer cancel()
 	now := a.now()
 	stored, err := changeKeys(ctx, a.ctx.Storage(), func(stored *storedKeys) (*storedKeys, error) {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
 // streamServer serves the gate over real connections, as streams need.
@@ -112,8 +114,8 @@ func TestPagesComeBackOneAfterTheOther(t *testing.T) {
 		line, err := bufio.NewReader(response.Body).ReadString('\n')
 		milliseconds, told := strings.CutPrefix(strings.TrimSpace(line), "retry: ")
 		retry, parsed := time.ParseDuration(milliseconds + "ms")
-		if err != nil || !told || parsed != nil || retry < comeBack || retry > 2*time.Second {
-			t.Errorf("the stream begins with %q, %v, want when to come back, in %s to 2 s", line, err, comeBack)
+		if err != nil || !told || parsed != nil || retry < patience.StreamReturn || retry > 2*time.Second {
+			t.Errorf("the stream begins with %q, %v, want when to come back, in %s to 2 s", line, err, patience.StreamReturn)
 		}
 		apart[retry] = true
 	}

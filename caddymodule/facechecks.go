@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
 
@@ -269,7 +270,7 @@ func (c *faceChecks) save(storage certmagic.Storage, now func() time.Time) error
 // addStoredFaceChecks is the day's sum with fresh ones. known is the least that it can be: a storage may be a new one, or have
 // lost the file.
 func addStoredFaceChecks(storage certmagic.Storage, day string, fresh, known int) (int, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), patience.Storage)
 	defer cancel()
 	if fresh == 0 {
 		return loadStoredFaceChecks(ctx, storage, day)

@@ -18,6 +18,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
@@ -198,14 +199,14 @@ func (k *keptRevocations) keep(ctx context.Context, r verifier.Revocation) error
 	}
 	since := strconv.FormatInt(r.Since.Unix(), 10)
 	name := strconv.FormatInt(r.Until.Unix(), 10) + "-" + k.ring.Digest(session.PurposeStore, session.AD(string(r.Kind), r.Value, since))
-	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience.Storage)
 	defer cancel()
 	return k.storage.Store(ctx, storedPath(name), []byte(k.sealer.Seal(plain, storedPath(name))))
 }
 
 // read returns an entry, if it opens.
 func (k *keptRevocations) read(ctx context.Context, name string) (r verifier.Revocation, opened bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience.Storage)
 	defer cancel()
 	sealed, err := k.storage.Load(ctx, storedPath(name))
 	if err != nil {
@@ -220,7 +221,7 @@ func (k *keptRevocations) read(ctx context.Context, name string) (r verifier.Rev
 
 // list returns the names in the storage. Storages differ in what they say of a folder that was never written to.
 func (k *keptRevocations) list(ctx context.Context) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience.Storage)
 	defer cancel()
 	listed, err := k.storage.List(ctx, storedRevocationsPath, false)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -232,7 +233,7 @@ func (k *keptRevocations) list(ctx context.Context) ([]string, error) {
 // tidy removes what the last look found to be over. One entry that stays keeps no other. All together have the time of one call, for
 // the next look must not wait; if that does not suffice, the order of a map lets others come first the next time.
 func (k *keptRevocations) tidy(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience.Storage)
 	defer cancel()
 	var failed error
 	for name := range k.over {

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-verified-id/caddy-verified-id/internal/contract"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
 const (
@@ -18,16 +19,8 @@ const (
 	// never taken.
 	checkManifest = 12 * time.Hour
 
-	// retryManifest is how soon a manifest that could not be had is asked for again; each failure doubles it, up to retryManifestMost.
-	// Visitors can have it asked for as soon as the first.
-	retryManifest     = 10 * time.Second
-	retryManifestMost = 10 * time.Minute
-
 	// keepManifest is how often a pin that is gone, or sealed with an old key, is stored anew.
 	keepManifest = time.Minute
-
-	// manifestPatience is how long a request waits for what is pinned, and for a manifest that was never read.
-	manifestPatience = 8 * time.Second
 )
 
 // follow keeps what is pinned current until ctx ends: it hears of what other nodes and the command have stored, fetches what was never
@@ -91,7 +84,7 @@ func (p *pinnedManifest) attempt(patient bool) <-chan struct{} {
 		return p.trying
 	}
 	done := make(chan struct{})
-	wait := retryManifest
+	wait := patience.ManifestRetry
 	if patient {
 		wait = backOff(p.failures)
 	}
@@ -114,7 +107,7 @@ func (p *pinnedManifest) attempt(patient bool) <-chan struct{} {
 }
 
 func backOff(failures int) time.Duration {
-	return min(retryManifest<<min(max(failures-1, 0), 10), retryManifestMost)
+	return min(patience.ManifestRetry<<min(max(failures-1, 0), 10), patience.ManifestLongestRetry)
 }
 
 // learn fetches the manifest: the first is pinned, if it may be; later ones are compared with the pin. What could not be fetched, or is signed by
@@ -175,9 +168,9 @@ func (p *pinnedManifest) next(stored *manifestPin, said *contract.Contract) (*ma
 }
 
 // ready returns what is pinned for somebody who wants to begin, and fetches what was never fetched. An error says why nobody can begin, and what
-// the operator does about it. It waits for manifestPatience at most.
+// the operator does about it. It waits for [patience.Manifest] at most.
 func (p *pinnedManifest) ready(ctx context.Context) (*manifestPin, error) {
-	ctx, cancel := context.WithTimeout(ctx, manifestPatience)
+	ctx, cancel := context.WithTimeout(ctx, patience.Manifest)
 	defer cancel()
 	if p.current.Load() == nil {
 		if err := p.look(ctx); err != nil {

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-verified-id/caddy-verified-id/internal/contract"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
 )
 
@@ -141,7 +142,7 @@ func (p *pinnedManifest) lookFor(look *pinLook) {
 
 // read returns what the storage has, nil if that is nothing, and takes it for what is pinned. The caller holds reading.
 func (p *pinnedManifest) read(ctx context.Context) (*manifestPin, error) {
-	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience.Storage)
 	defer cancel()
 	sealed, err := p.storage.Load(ctx, p.path)
 	switch {
@@ -232,7 +233,7 @@ func (p *pinnedManifest) keep(ctx context.Context, pin *manifestPin) error {
 func (p *pinnedManifest) replace(ctx context.Context, become func(stored *manifestPin, err error) (*manifestPin, error)) error {
 	p.reading.Lock()
 	defer p.reading.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	ctx, cancel := context.WithTimeout(ctx, patience.StorageLock)
 	defer cancel()
 	if err := p.storage.Lock(ctx, p.path); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
 )
 
@@ -71,7 +72,7 @@ func (k *sealingKeys) step(ctx context.Context, now time.Time) {
 
 // look reads the stored keys, and turns them where that is due.
 func (k *sealingKeys) look(ctx context.Context, now time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience.Storage)
 	defer cancel()
 	stored, found, err := loadKeys(ctx, k.storage)
 	switch {

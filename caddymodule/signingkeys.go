@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/caddy-verified-id/caddy-verified-id/idvredirect"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
 const (
@@ -54,7 +55,7 @@ func (k *signingKeys) at(ctx context.Context, now time.Time) (*idvredirect.KeySe
 	if now.Before(k.askAt) {
 		return k.known.Load(), k.failed
 	}
-	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience.Storage)
 	defer cancel()
 	set, err := k.load(ctx, now)
 	switch {
@@ -97,7 +98,7 @@ func (k *signingKeys) check(ctx context.Context) error {
 	if k.configured != nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience.Storage)
 	defer cancel()
 	_, _, err := k.stored(ctx)
 	return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 	"github.com/caddy-verified-id/caddy-verified-id/internal/session"
 )
 
@@ -19,11 +20,6 @@ const (
 	storedKeysPath      = "verified_id/keys.json"
 	storedKickstartPath = "verified_id/kickstart.json"
 	storedAssertionPath = "verified_id/assertion.json"
-	storageTimeout      = 10 * time.Second
-
-	// lockPatience is how long making the keys may wait for another process. One that was killed in the middle leaves its
-	// lock, which is taken for stale after 10 seconds (certmagic.FileStorage).
-	lockPatience = 20 * time.Second
 )
 
 // storedKeys is the content of storedKeysPath. A version that keeps no times reads the first two fields alone and seals with the
@@ -71,7 +67,7 @@ func loadKeys(ctx context.Context, storage certmagic.Storage) (stored storedKeys
 
 // loadOrMakeKeys makes the keys under the storage's lock, so that several nodes end up with the same ones.
 func loadOrMakeKeys(ctx context.Context, storage certmagic.Storage, now time.Time) (storedKeys, error) {
-	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	ctx, cancel := context.WithTimeout(ctx, patience.StorageLock)
 	defer cancel()
 	stored, found, err := loadKeys(ctx, storage)
 	if err != nil || found {

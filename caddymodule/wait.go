@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-verified-id/caddy-verified-id/internal/page"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
 
@@ -177,15 +178,6 @@ func (v *visitRequest) privateHeaders(mediaType string) {
 	v.w.Header().Set("Content-Type", mediaType)
 }
 
-const (
-	heartbeat    = 14 * time.Second
-	writeTimeout = 10 * time.Second
-
-	// How long a page stays away when its stream ends without a last state: after a reload all come back, but not all at once.
-	comeBack       = 500 * time.Millisecond
-	comeBackSpread = time.Second
-)
-
 // endStreams lets the status streams end as soon as the server of this config begins to shut down. The config's own context
 // comes too late: when the whole process ends, Caddy cancels it after its servers, which wait for the streams.
 func (a *App) endStreams(ctx caddy.Context) {
@@ -218,7 +210,7 @@ func (v *visitRequest) events() {
 	v.privateHeaders("text/event-stream")
 	v.w.Header().Set("X-Accel-Buffering", "no")
 	stream := http.NewResponseController(v.w)
-	ticker := time.NewTicker(heartbeat)
+	ticker := time.NewTicker(patience.StreamBeat)
 	defer ticker.Stop()
 	last := ""
 	again := v.reread(&t) // a change before the watch began would go unnoticed
@@ -229,7 +221,7 @@ func (v *visitRequest) events() {
 			beat, message = false, ": still here\n\n"
 		}
 		if state := stateOf(t, now); state != last {
-			retry := comeBack + rand.N(comeBackSpread) //nolint:gosec // spreads the pages, hides nothing
+			retry := patience.StreamReturn + rand.N(patience.StreamSpread) //nolint:gosec // spreads the pages, hides nothing
 			last, message = state, fmt.Sprintf("retry: %d\nevent: state\ndata: %s\n\n", retry.Milliseconds(), state)
 		}
 		if message != "" && !v.send(stream, message) || isLast(last) || !open {
@@ -270,7 +262,7 @@ func (v *visitRequest) reread(t **verifier.Transaction) <-chan time.Time {
 
 func (v *visitRequest) send(stream *http.ResponseController, message string) bool {
 	// Not every server knows write deadlines; the heartbeat then finds a dead peer.
-	if err := stream.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := stream.SetWriteDeadline(time.Now().Add(patience.StreamWrite)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return false
 	}
 	if _, err := v.w.Write([]byte(message)); err != nil {

@@ -14,13 +14,8 @@ import (
 	"net/netip"
 	"net/url"
 	"syscall"
-	"time"
-)
 
-// Limits of one fetch.
-const (
-	fetchTimeout   = 15 * time.Second
-	connectTimeout = 5 * time.Second
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
 // Fetcher fetches manifests and DID documents. Make one with [NewFetcher].
@@ -34,15 +29,15 @@ type Fetcher struct {
 //
 // It uses no proxy of the environment: through one, nothing could be said about the address that is reached.
 func NewFetcher(roots *x509.CertPool, loopback bool) *Fetcher {
-	dialer := &net.Dialer{Timeout: connectTimeout, Control: func(_, address string, _ syscall.RawConn) error {
+	dialer := &net.Dialer{Timeout: patience.Connect, Control: func(_, address string, _ syscall.RawConn) error {
 		return checkAddress(address, loopback)
 	}}
 	return &Fetcher{loopback: loopback, client: &http.Client{
-		Timeout: fetchTimeout,
+		Timeout: patience.ManifestFetch,
 		Transport: &http.Transport{
 			DialContext:            dialer.DialContext,
 			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout:    connectTimeout,
+			TLSHandshakeTimeout:    patience.Connect,
 			MaxResponseHeaderBytes: 64 << 10,
 			DisableKeepAlives:      true,
 			DisableCompression:     true,

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 )
 
 // issuer serves its own DID document and a manifest, as tests have it.
@@ -235,7 +237,7 @@ func TestHostileManifestServerLeadsNowhere(t *testing.T) {
 			t.Errorf("got %+v, %v", said, err)
 		}
 		<-ended
-		if i.fetcher.client.Timeout != fetchTimeout {
+		if i.fetcher.client.Timeout != patience.ManifestFetch {
 			t.Error("a fetch has no end of its own")
 		}
 	})

@@ -13,7 +13,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
@@ -22,11 +21,8 @@ import (
 // DefaultServiceURL is the service for all regions.
 const DefaultServiceURL = "https://verifiedid.did.msidentity.com"
 
-// Limits of one call.
-const (
-	callTimeout = 20 * time.Second
-	maxAnswer   = 1 << 20 // bytes
-)
+// maxAnswer bounds the answer to one call, in bytes.
+const maxAnswer = 1 << 20
 
 // MaxIssuers is how many issuers a search tells at most. There may be more when it tells as many.
 const MaxIssuers = 15
@@ -77,7 +73,7 @@ func New(config Config) (*Client, error) {
 	transport := patience.NewTransport(config.RootCAs)
 	transport.Base.DisableKeepAlives = true
 	return &Client{service: service, tokens: config.Tokens, http: &http.Client{
-		Timeout: callTimeout, Transport: transport,
+		Timeout: patience.NetworkCall, Transport: transport,
 		// A redirect would carry the token to wherever it points.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil

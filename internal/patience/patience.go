@@ -99,7 +99,7 @@ const (
 
 // Visitors, wallets and the store.
 const (
-	// Start bounds the whole of a start: the store, the token, the service with its retries.
+	// Start bounds the whole of a start: the manifest, the store, the token, the service with its retries.
 	Start = 12 * time.Second
 
 	// Body bounds how long the body of a callback or a form may take to arrive, and waiting for room to read it.
@@ -107,4 +107,42 @@ const (
 
 	// Store bounds one call to the store of transactions, whatever the store itself promises.
 	Store = 2 * time.Second
+
+	// StreamBeat is how often a page that waits for its wallet is told that we are still there, and StreamWrite bounds each
+	// word to it.
+	StreamBeat  = 14 * time.Second
+	StreamWrite = 10 * time.Second
+
+	// StreamReturn is how long a page stays away when its stream ends without a last state, and StreamSpread what is added to
+	// that at random: after a reload all come back, but not all at once.
+	StreamReturn = 500 * time.Millisecond
+	StreamSpread = time.Second
+)
+
+// Caddy's storage, which keeps keys, revocations and what is pinned of manifests. Logouts wait for it, and visits that need a manifest
+// or a partner's key of which this node knows nothing yet.
+const (
+	// Storage bounds one call to it.
+	Storage = 10 * time.Second
+
+	// StorageLock bounds a change that only one node may make at a time, with waiting for the others. A process that was killed
+	// in the middle leaves its lock, which is taken for stale after 10 seconds (certmagic.FileStorage).
+	StorageLock = 20 * time.Second
+)
+
+// Issuers' manifests, and the Network in which issuers are found.
+const (
+	// Manifest is how long a request waits for what is pinned, and for a manifest that was never read; it is within [Start].
+	Manifest = 8 * time.Second
+
+	// ManifestFetch bounds one call for a manifest or a DID document, in the background. The connection has [Connect].
+	ManifestFetch = 15 * time.Second
+
+	// ManifestRetry is how soon a manifest that could not be had is asked for again. Each failure doubles it up to
+	// ManifestLongestRetry; visitors can have it asked for as soon as the first.
+	ManifestRetry        = 10 * time.Second
+	ManifestLongestRetry = 10 * time.Minute
+
+	// NetworkCall bounds one call of the command that searches the Network: an operator is waiting.
+	NetworkCall = 20 * time.Second
 )

@@ -180,8 +180,13 @@ func (a *App) Stop() error {
 	return nil
 }
 
-// Cleanup gives the shared parts back, also after a Provision that failed half-way.
+// Cleanup gives the shared parts back, also after a Provision that failed half-way. A config of which another part did not start
+// has made the store follow it, and Caddy need not have stopped its apps: the store follows again the config that goes on (TM-138).
 func (a *App) Cleanup() error {
+	running.unset(a)
+	if goesOn := running.newest(); goesOn != nil {
+		goesOn.reconfigureStore()
+	}
 	for _, release := range slices.Backward(a.releases) {
 		release()
 	}

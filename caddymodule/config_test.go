@@ -33,10 +33,13 @@ func (probe) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "verified_id_test_probe", New: func() caddy.Module { return probe{} }}
 }
 
-// Start implements caddy.App; it never runs.
-func (probe) Start() error { return nil }
+// startProbe is what comes of starting the probe.
+var startProbe error
 
-// Stop implements caddy.App; it never runs.
+// Start implements caddy.App; it runs only where a test has a config started.
+func (probe) Start() error { return startProbe }
+
+// Stop implements caddy.App.
 func (probe) Stop() error { return nil }
 
 // Provision has the other apps provisioned first.

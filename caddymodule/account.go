@@ -92,7 +92,7 @@ func (v *visitRequest) whoAmIJSON(held *session.Session) {
 
 // confirmLogout asks before it ends a session: a link elsewhere must not do it (TM-155).
 func (v *visitRequest) confirmLogout() {
-	if held, _ := v.openSession(v.r, v.now); held == nil {
+	if v.restingSession(v.r, v.now) == nil {
 		v.app.pages.SignedOut(v.w, page.SignedOut{Meta: v.meta()})
 		return
 	}
@@ -111,7 +111,7 @@ func (v *visitRequest) logout() {
 	v.session.Clear(header)
 	v.binding.Clear(header)
 	v.journey.Clear(header)
-	if held, _ := v.openSession(v.r, v.now); held != nil {
+	if held := v.restingSession(v.r, v.now); held != nil {
 		if err := v.endSession(context.WithoutCancel(v.r.Context()), held, endedByLogout); err != nil {
 			v.log(zapcore.ErrorLevel, "ending a session: other nodes, and this one after a restart, may not know that it has ended", zap.Error(err))
 			v.problemAfter(page.ProblemLogout, patience.Store)

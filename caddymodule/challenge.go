@@ -35,8 +35,10 @@ func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, refusal verifie
 	lockDown(header)
 	header.Add("Vary", "Cookie")
 	load := isPageLoad(r)
-	// A dead cookie goes (TM-034); but a script may still ask with it while the visitor gets a new one.
-	if dead := refusal == sessionExpired || refusal == sessionRevoked; dead && load {
+	// A dead cookie goes (TM-034); but a script may still ask with it while the visitor gets a new one. That of a session that only
+	// rests stays: by it the next verification, or the way out, ends the session for whoever has a copy (TM-033, TM-155).
+	dead := refusal == sessionRevoked || refusal == sessionExpired && g.site.restingSession(r, g.app.now()) == nil
+	if dead && load {
 		g.site.session.Clear(header)
 		vouch(w)
 	}

@@ -55,14 +55,18 @@ func (v *visitRequest) finish() {
 	v.enter(ctx, &taken, id, id == fresh)
 }
 
-// enter replaces whatever session the browser had, and leads on by a page instead of a redirect: browsers hold all
+// enter replaces whatever session the browser had, also one that rests, and leads on by a page instead of a redirect: browsers hold all
 // redirects after a form, the app's own included, to the form-action of the page with the form.
 //
 // first is false for the repeat of a browser whose answer was lost, which starts nothing.
 func (v *visitRequest) enter(ctx context.Context, t *verifier.Transaction, id string, first bool) {
-	before, _ := v.openSession(v.r, v.now)
-	if before != nil && before.ID != id {
-		if err := v.endSession(ctx, before, endedByVerification); err != nil {
+	earlier := v.restingSession(v.r, v.now)
+	before := earlier
+	if earlier != nil && v.ended(earlier, v.now) != "" {
+		before = nil // what has idled too long is ended and not carried on
+	}
+	if earlier != nil && earlier.ID != id {
+		if err := v.endSession(ctx, earlier, endedByVerification); err != nil {
 			v.storeProblem(err, "ending the earlier session")
 			return
 		}

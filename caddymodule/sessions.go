@@ -15,6 +15,28 @@ import (
 // openSession opens the session cookie and refuses one that has ended: by time, by idling or by revocation. It asks no
 // store: revocations come to this process by themselves. Without a session it says why there is none.
 func (s *site) openSession(r *http.Request, now time.Time) (*session.Session, verifier.Reason) {
+	held, none := s.sealedSession(r)
+	if held == nil {
+		return nil, none
+	}
+	if ended := s.ended(held, now); ended != "" {
+		return nil, ended
+	}
+	return held, ""
+}
+
+// restingSession is openSession for who is to end a session: also one that has idled too long. A copy of its cookie may have been
+// used meanwhile, and is as good as ever until the session is revoked.
+func (s *site) restingSession(r *http.Request, now time.Time) *session.Session {
+	held, _ := s.sealedSession(r)
+	if held == nil || s.over(held, now) != "" {
+		return nil
+	}
+	return held
+}
+
+// sealedSession is what the session cookie holds, if it opens.
+func (s *site) sealedSession(r *http.Request) (*session.Session, verifier.Reason) {
 	value, ok := session.FindCookie(cookiesOf(r), s.session.Name)
 	if !ok {
 		return nil, noSession
@@ -22,9 +44,6 @@ func (s *site) openSession(r *http.Request, now time.Time) (*session.Session, ve
 	held, err := s.app.keys.sessions.OpenSession(value, s.sessionBinding)
 	if err != nil {
 		return nil, sessionExpired // also after a change of keys; who has sealed it cannot be told any more
-	}
-	if ended := s.ended(held, now); ended != "" {
-		return nil, ended
 	}
 	return held, ""
 }

@@ -245,3 +245,38 @@ func TestPartnerThatWantsAForm(t *testing.T) {
 		t.Errorf("the partner reads %+v (%v), the journey is %+v", claims, err, j)
 	}
 }
+
+var startLink = regexp.MustCompile(`href="(/\.verified-id/start\?v=[^"]*)"`)
+
+// The policy becomes stricter while somebody reads the start page, or is with the partner for a card. They begin at the gate of now, and
+// still end where they were going. TM-083.
+func TestWayOutlivesTheGateThatItBeganAt(t *testing.T) {
+	app, g, s := partnerGate(t)
+	b := newBrowser(t, g)
+	b.open(basePath + "/start") // for the binding
+	hash, _ := g.site.boundTo(requestWith(b))
+	began := visit{Gate: "of another config", ReturnTo: "/payroll?year=2026", Made: testNow, Vector: newVector(), Browser: shortHash(hash)}
+	for _, path := range []string{"/request", "/idv"} {
+		w := b.post(basePath+path, url.Values{"token": {g.site.sealVisit(began)}, "credential": {"employee"}, "partner": {"au10tix"}})
+		again := startLink.FindStringSubmatch(w.Body.String())
+		if w.Code != http.StatusForbidden || again == nil || s.calls() != 0 {
+			t.Fatalf("%s: status %d, %d calls of the service, the page leads to %q", path, w.Code, s.calls(), again)
+		}
+		if w, _ = b.open(html.UnescapeString(again[1])); !strings.Contains(w.Body.String(), "/payroll") {
+			t.Errorf("after %s: the start page has lost the way", path)
+		}
+	}
+	away := journey{Visit: began, Partner: "au10tix", Credential: "employee", RequestID: "r", Started: testNow}
+	b.cookies[g.site.journey.Name] = g.site.sealJSON(app.keys.journeys, away)
+	w, _ := b.open(basePath + "/return")
+	if !strings.Contains(w.Body.String(), "/payroll") || !strings.Contains(w.Body.String(), "Now show your new card") {
+		t.Errorf("who comes back from the partner is shown %q", w.Body)
+	}
+	w = b.post(basePath+"/request", url.Values{"token": {tokenIn(t, w.Body.String())}, "credential": {"employee"}})
+	request, state, key := s.last(t)
+	callback(t, g, key, verified(request, state))
+	at, _ := url.Parse(w.Header().Get("Location"))
+	if w := b.finish(at.Query().Get("t")); onward(w) != "/payroll?year=2026" {
+		t.Errorf("the way ends at %q", onward(w))
+	}
+}

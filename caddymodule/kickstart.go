@@ -32,7 +32,7 @@ func (v *visitRequest) idv() {
 	name, credential := v.r.PostFormValue("partner"), v.r.PostForm.Get("credential")
 	gate := v.app.gates.get(token.Gate)
 	if gate == nil {
-		v.problem(page.ProblemExpired)
+		v.cannotStart(token, page.ProblemExpired)
 		return
 	}
 	if !gate.startsFrom(v.r) {
@@ -110,7 +110,7 @@ func (v *visitRequest) kickstart(j journey) (page.Onward, error) {
 // start page for the same destination, whatever the partner put into the address (TM-095 to TM-097).
 func (v *visitRequest) returned() {
 	j, ok := v.openJourney(v.r, v.now)
-	if !ok || v.app.gates.get(j.Visit.Gate) == nil {
+	if !ok {
 		v.startPage(visit{Gate: v.gate.id, ReturnTo: "/", Made: v.now.UTC()}, false)
 		return
 	}
@@ -120,7 +120,7 @@ func (v *visitRequest) returned() {
 	if _, ok := v.app.limiter.returns.allow(j.RequestID, v.now); ok && (id == "" || id == j.RequestID) {
 		v.event(eventIDVReturned, map[string]any{"partner": j.Partner, "credential": j.Credential})
 	}
-	token := j.Visit
+	token := v.atGate(j.Visit)
 	token.Made = v.now.UTC()
 	v.startPage(token, true)
 }

@@ -24,15 +24,25 @@ import (
 func (v *visitRequest) start() {
 	query := v.r.URL.Query()
 	token, ok := v.openVisit(query.Get("v"), v.now)
-	if !ok || v.app.gates.get(token.Gate) == nil {
-		token = visit{Gate: v.gate.id, ReturnTo: "/", Made: v.now.UTC(), Reason: token.Reason}
+	if !ok {
+		token = visit{Gate: v.gate.id, ReturnTo: "/", Made: v.now.UTC()}
 	}
+	token = v.atGate(token)
 	token.ReturnTo = chosenReturn(query, token.ReturnTo)
 	if _, ok := v.app.gates.get(token.Gate).bound(v.r); !ok {
 		v.unbound(token)
 		return
 	}
 	v.startPage(token, false)
+}
+
+// atGate is the visit, at a gate that this config has: one that began under another config goes on here, to where it was going. Who
+// gets there has still to satisfy the gate that stands there.
+func (v *visitRequest) atGate(token visit) visit {
+	if v.app.gates.get(token.Gate) == nil {
+		token.Gate, token.Made = v.gate.id, v.now.UTC()
+	}
+	return token
 }
 
 // unbound says that bind has nobody to compare the card with, so nothing can be started.
@@ -178,7 +188,7 @@ func (v *visitRequest) request() {
 	}
 	gate := v.app.gates.get(token.Gate)
 	if gate == nil {
-		v.problem(page.ProblemExpired)
+		v.cannotStart(token, page.ProblemExpired)
 		return
 	}
 	if !gate.startsFrom(v.r) {

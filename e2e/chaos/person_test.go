@@ -179,6 +179,11 @@ func (p *person) try(ctx context.Context, r request, a *answer) error {
 		way.order = []int{r.node.index}
 	case !p.w.shared:
 		way.order = []int{p.home}
+	case r.step == StepRequest:
+		p.w.triggers.draw(AtCreated, way.order)
+		p.w.triggers.draw(AtRequest, way.order)
+	default:
+		p.w.triggers.draw(stageOf[r.step], way.order)
 	}
 	ctx = httptrace.WithClientTrace(context.WithValue(ctx, routeKey{}, way), &httptrace.ClientTrace{
 		WroteRequest: func(httptrace.WroteRequestInfo) { p.w.triggers.fire(stageOf[r.step], way.came()) },

@@ -16,8 +16,11 @@ import (
 	"github.com/caddy-verified-id/caddy-verified-id/emulator"
 )
 
-// reaching is how long a kill waits for a visit to come to its stage.
-const reaching = 6 * time.Second
+const (
+	// reaching is how long a kill waits for a visit to come to a stage, and withinStage is within what it comes then.
+	reaching    = 8 * time.Second
+	withinStage = 40 * time.Millisecond
+)
 
 // run does the actions at their times while so many people come and go. When the last one is over and the time is up, the people
 // who are still in and the cookies of those who are out are tried on every node.
@@ -61,7 +64,8 @@ func (w *world) tell(ctx context.Context, began time.Time) {
 			for _, d := range h.Deeds {
 				done[d.Kind]++
 			}
-			w.t.Logf("after %s: %d visits, %d requests; %v", time.Since(began).Round(time.Second), len(h.Visits), len(h.Notes), done)
+			w.t.Logf("after %s: %d visits, %d requests; %v; kills %v",
+				time.Since(began).Round(time.Second), len(h.Visits), len(h.Notes), done, w.triggers.byStage())
 		})
 	}
 }
@@ -111,34 +115,28 @@ func (w *world) do(ctx context.Context, a Action) {
 	w.recorder.did(d)
 }
 
-// kill ends a node with the first request that comes to the stage, or if none comes, without one, and starts it again.
+// kill ends a node when a visit has come to a stage there, or if none comes, without one, and starts it again.
 func (w *world) kill(ctx context.Context, a Action) Deed {
 	n := w.nodes[a.Node]
-	d := Deed{Kind: Kill, Node: a.Node, Stage: a.Stage, Span: Span{Began: time.Now()}}
-	dead := make(chan time.Time, 1)
-	shoot := func() {
-		dead <- time.Now()
-		n.kill()
-	}
-	if a.Stage != AtAnyTime {
-		w.triggers.arm(a.Node, a.Stage, shoot)
+	d := Deed{Kind: Kill, Node: a.Node, Stage: AtAnyTime}
+	if a.Stage == Aimed {
+		reached := w.triggers.arm(a.Node)
 		timer := time.NewTimer(reaching)
 		select {
-		case d.Began = <-dead:
+		case d.Stage = <-reached:
 		case <-timer.C:
 		case <-ctx.Done():
 		}
 		timer.Stop()
-		if w.triggers.disarm(a.Node) {
-			a.Stage = AtAnyTime
-		} else if d.Stage = a.Stage; len(dead) > 0 {
-			d.Began = <-dead
+		if d.Stage == AtAnyTime && !w.triggers.disarm(a.Node) {
+			d.Stage = <-reached
+		}
+		if d.Stage != AtAnyTime {
+			pause(ctx, time.Duration(a.Choice%uint64(withinStage)))
 		}
 	}
-	if a.Stage == AtAnyTime {
-		d.Stage, d.Began = AtAnyTime, time.Now()
-		n.kill()
-	}
+	d.Began = time.Now()
+	n.kill()
 	n.start()
 	return d
 }

@@ -18,7 +18,7 @@ type Action struct {
 	Kind Kind
 	// Node that it happens to; -1: not to one.
 	Node int
-	// Stage is the moment of a visit at which a node is killed; see [Stages].
+	// Stage is the moment of a visit at which a node is killed: [Aimed] or [AtAnyTime].
 	Stage Stage
 	// Lasting is how long, for what lasts.
 	Lasting time.Duration
@@ -43,8 +43,10 @@ func (a Action) String() string {
 // Stage is a moment of a visit.
 type Stage string
 
-// Stages at which nodes are killed: the first visit that comes to the moment triggers it.
+// Stages at which nodes are killed: the first visit that comes to the moment triggers it. The scenario leaves to the run which of
+// them it is: an [Aimed] kill goes to those that have had the fewest.
 const (
+	Aimed       Stage = "aimed"
 	AtAnyTime   Stage = "any time"
 	AtRequest   Stage = "start sent"
 	AtCreated   Stage = "201 received"
@@ -54,8 +56,18 @@ const (
 	AtLogout    Stage = "logout"
 )
 
-// Stages are all of them, in the order of a visit.
-var Stages = []Stage{AtAnyTime, AtRequest, AtCreated, AtRetrieved, AtVerified, AtFinish, AtLogout}
+// Stages are those of a visit, in its order.
+var Stages = []Stage{AtRequest, AtCreated, AtRetrieved, AtVerified, AtFinish, AtLogout}
+
+// openStages is how many stages an aimed kill may meet. With one alone it would wait for what seldom happens.
+const openStages = 3
+
+// fewest are the stages that have had the fewest kills, which an aimed kill takes next.
+func fewest(kills map[Stage]int) []Stage {
+	list := slices.Clone(Stages)
+	slices.SortStableFunc(list, func(a, b Stage) int { return cmp.Compare(kills[a], kills[b]) })
+	return list[:openStages]
+}
 
 // lane is what an action keeps busy: actions of one lane follow each other, those of several run side by side.
 func (a Action) lane() string {
@@ -119,7 +131,6 @@ func UsualMix(length time.Duration, sharedStore bool) Mix {
 func Scenario(seed uint64, length time.Duration, mix Mix, nodes int) []Action {
 	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // G404: faults, not secrets
 	var actions []Action
-	stage := 0
 	for _, kind := range slices.Sorted(maps.Keys(mix)) {
 		n := mix[kind]
 		for i := range n {
@@ -137,9 +148,10 @@ func Scenario(seed uint64, length time.Duration, mix Mix, nodes int) []Action {
 			if kind == StoreFreeze && length >= longRun {
 				a.Lasting = longFreeze
 			}
-			if kind == Kill {
-				a.Stage = Stages[stage%len(Stages)]
-				stage++
+			if kind == Kill && i%(len(Stages)+1) == 0 {
+				a.Stage = AtAnyTime
+			} else if kind == Kill {
+				a.Stage = Aimed
 			}
 			actions = append(actions, a)
 		}

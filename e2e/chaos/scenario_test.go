@@ -43,10 +43,8 @@ func TestScenarioDoesWhatTheMixSays(t *testing.T) {
 			t.Errorf("%q comes %d times, want %d", kind, counts[kind], n)
 		}
 	}
-	for _, stage := range Stages {
-		if stages[stage] != 20 {
-			t.Errorf("%d kills at %q, want 20", stages[stage], stage)
-		}
+	if stages[AtAnyTime] != 20 || stages[Aimed] != 120 {
+		t.Errorf("the kills are %v, want one of seven at any time and the others aimed", stages)
 	}
 	for node := range 3 {
 		if nodes[node] < 20 {
@@ -67,6 +65,28 @@ func TestUsualMixOfTheShortRun(t *testing.T) {
 	for kind := range UsualMix(time.Hour, false) {
 		if ofStore[kind] {
 			t.Errorf("%q needs a store of its own", kind)
+		}
+	}
+}
+
+// However seldom a visit comes to a stage, aimed kills even out.
+func TestAimedKillsGoToTheStagesWithTheFewest(t *testing.T) {
+	t.Parallel()
+	kills := map[Stage]int{}
+	for i := range 120 {
+		open := fewest(kills)
+		if len(open) != openStages {
+			t.Fatalf("%d stages are open: %v", len(open), open)
+		}
+		stage := open[0] // often
+		if i%3 > 0 {
+			stage = open[len(open)-1] // of the three the one that has had most
+		}
+		kills[stage]++
+	}
+	for _, stage := range Stages {
+		if kills[stage] < 18 {
+			t.Errorf("%d of 120 kills at %q", kills[stage], stage)
 		}
 	}
 }

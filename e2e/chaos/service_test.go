@@ -68,7 +68,9 @@ func (w *world) service(next http.Handler) http.Handler {
 		}
 		w.keys.set(created.RequestID, agreed{asked.Callback.Headers["Authorization"], node})
 		w.recorder.keep(func(h *History) { h.Created = append(h.Created, Creation{created.RequestID, node, time.Now()}) })
-		w.triggers.fire(AtCreated, node)
+		if http.NewResponseController(answer).Flush() == nil { // the node has it, or it will never come
+			w.triggers.fire(AtCreated, node)
+		}
 	})
 }
 
@@ -91,15 +93,17 @@ func (t *tee) Write(p []byte) (int, error) {
 
 func (t *tee) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
-// network carries what the emulator sends: callbacks to any node, and the wallets' requests to the service.
+// network carries what the emulator and the partner send: callbacks and requests for keys to any node, and the wallets' requests to
+// the service.
 type network struct {
 	w    *world
 	base http.RoundTripper
 }
 
 func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
-	if !strings.HasSuffix(r.URL.Path, "/callback") {
-		return n.base.RoundTrip(r)
+	way := &route{order: n.w.anyOrder(rand.IntN)}
+	if r.URL.Port() != n.w.port || !strings.HasSuffix(r.URL.Path, "/callback") {
+		return n.base.RoundTrip(r.WithContext(context.WithValue(r.Context(), routeKey{}, way)))
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -112,7 +116,6 @@ func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := json.Unmarshal(body, &said); err != nil {
 		return nil, err
 	}
-	way := &route{order: n.w.anyOrder(rand.IntN)}
 	a, known := n.w.keys.get(said.RequestID)
 	if known && !n.w.shared {
 		way.order = []int{a.node}
@@ -128,6 +131,7 @@ func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
 	if said.RequestStatus == statusVerified {
 		stage = AtVerified
 	}
+	n.w.triggers.draw(stage, way.order)
 	ctx := httptrace.WithClientTrace(context.WithValue(r.Context(), routeKey{}, way), &httptrace.ClientTrace{
 		WroteRequest: func(httptrace.WroteRequestInfo) { n.w.triggers.fire(stage, way.came()) },
 	})
@@ -150,43 +154,4 @@ func (w *world) anyOrder(intN func(int) int) []int {
 		order[i], order[j] = order[j], i
 	}
 	return order
-}
-
-// triggers kill a node at a moment of a visit.
-type triggers struct {
-	mu    sync.Mutex
-	armed map[int]trigger // by node
-}
-
-type trigger struct {
-	stage Stage
-	shoot func()
-}
-
-// arm makes the node's next request of the stage call shoot, once.
-func (t *triggers) arm(node int, stage Stage, shoot func()) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.armed[node] = trigger{stage, shoot}
-}
-
-// disarm says whether the trigger was still armed.
-func (t *triggers) disarm(node int) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_, armed := t.armed[node]
-	delete(t.armed, node)
-	return armed
-}
-
-func (t *triggers) fire(stage Stage, node int) {
-	t.mu.Lock()
-	armed, ok := t.armed[node]
-	if ok = ok && armed.stage == stage; ok {
-		delete(t.armed, node)
-	}
-	t.mu.Unlock()
-	if ok {
-		armed.shoot()
-	}
 }

@@ -47,7 +47,7 @@ func newWorld(t *testing.T, nodes int, shared bool, seed uint64) *world {
 	w := &world{
 		t: t, port: strconv.Itoa(caddyprocess.FreePort(t)), freePort: strconv.Itoa(caddyprocess.FreePort(t)),
 		folder: t.TempDir(), roots: x509.NewCertPool(), shared: shared,
-		triggers: triggers{armed: make(map[int]trigger)}, keys: keyring{keys: make(map[string]agreed)},
+		triggers: triggers{armed: make(map[int]chan<- Stage), kills: make(map[Stage]int)}, keys: keyring{keys: make(map[string]agreed)},
 		people: people{living: make(map[string]*person)},
 	}
 	w.origin = "https://localhost:" + w.port

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,12 +63,52 @@ func (n *node) call(method, path, contentType, body string) (string, error) {
 	return p.Call(method, path, contentType, body)
 }
 
+// slowReload is from when on a reload has to say what it waits for.
+const slowReload = 5 * time.Second
+
 func (n *node) reload(caddyfile string) error {
+	defer n.explain()()
 	answer, err := n.call(http.MethodPost, "/load", "text/caddyfile", caddyfile)
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, answer)
 	}
 	return nil
+}
+
+// explain logs what the node's reload waits for if it takes long, until the returned function is called. With CHAOS_FOLDER the whole
+// dump goes there.
+func (n *node) explain() (stop func()) {
+	over, told := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(told)
+		for took := slowReload; took <= 3*slowReload; took += slowReload {
+			select {
+			case <-over:
+				return
+			case <-time.After(slowReload):
+			}
+			dump, err := n.call(http.MethodGet, "/debug/pprof/goroutine?debug=2", "", "")
+			if err != nil {
+				continue // it was killed
+			}
+			for stack := range strings.SplitSeq(dump, "\n\n") {
+				if strings.Contains(stack, "adminLoad") {
+					n.w.t.Logf("node %d: a reload takes more than %s, with %d goroutines; it stands at\n%s",
+						n.index, took, strings.Count(dump, "\n\n")+1, stack)
+				}
+			}
+			if folder := os.Getenv("CHAOS_FOLDER"); folder != "" {
+				file := filepath.Join(folder, fmt.Sprintf("reload-node%d-%s-%s.txt", n.index, time.Now().Format("150405"), took))
+				if err := os.WriteFile(file, []byte(dump), 0o600); err != nil {
+					n.w.t.Errorf("keeping a dump: %v", err)
+				}
+			}
+		}
+	}()
+	return func() {
+		close(over)
+		<-told
+	}
 }
 
 // goroutines is how many the node has.

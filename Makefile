@@ -77,8 +77,8 @@ fuzz-burst:
 	@scripts/fuzz -total $(FUZZBURST)
 
 .PHONY: chaos
-chaos: prepare ## break things at random and check what came of it (CHAOS_SEED=7 CHAOS_TIME=30m CHAOS_PEOPLE=10 CHAOS_MIX='kill -9=200')
-	@$(GO) test -race -count=1 -timeout 24h -v -run '^TestChaos' ./e2e/chaos
+chaos: prepare ## break things at random and check what came of it (CHAOS_SEED=7 CHAOS_TIME=30m CHAOS_PEOPLE=10 CHAOS_MIX='kill -9=200' CHAOS_RUN=TestChaosOfManyNodes CHAOS_FOLDER=/tmp)
+	@$(GO) test -race -count=1 -timeout 24h -v -run '^$(or $(CHAOS_RUN),TestChaos)' ./e2e/chaos
 
 .PHONY: cover
 cover: ## coverage of the packages' own tests, in coverage.html

@@ -23,6 +23,9 @@ var rules = []struct {
 	{"nobody is somebody else", (*index).holders},
 	{"a result is taken once", (*index).taken},
 	{"a forged callback does nothing", (*index).forged},
+	{"a link to the partner works once", (*index).links},
+	{"nobody returns as somebody else", (*index).returns},
+	{"the way leads where it was to", (*index).places},
 	{"a stricter policy holds at once", (*index).strict},
 	{"what has ended stays ended", (*index).ended},
 	{"an outage ends no session", (*index).lost},
@@ -104,6 +107,8 @@ const (
 	eventRequested = "presentation_requested"
 	eventVerified  = "presentation_verified"
 	eventStarted   = "session_started"
+
+	eventIDVStarted = "idv_started"
 
 	statusVerified = "presentation_verified"
 )

@@ -44,6 +44,8 @@ func good() *History {
 		}
 		note("challenged", StepApp, 0, 0, func(n *Note) { n.Status, n.Transaction = http.StatusSeeOther, "" })
 		note("starting", StepRequest, 0, 80, func(n *Note) { n.Status = http.StatusSeeOther })
+		note("foreign", StepForeign, 1, 60, func(n *Note) { n.Transaction, n.Wanted, n.Shows = "", "/of "+name, "/" })
+		note("returning", StepReturn, 2, 70, func(n *Note) { n.Transaction, n.Wanted, n.Shows = "", "/of "+name, "/of "+name })
 		note("thief", StepThief, 1, 400, func(n *Note) { n.Status = http.StatusForbidden })
 		note("finishing", StepFinish, 2, 490, func(n *Note) { n.Gives = true })
 		note("inside", StepApp, 0, 600, func(n *Note) { n.Holds, n.Session = session, session })
@@ -57,8 +59,13 @@ func good() *History {
 		}
 		h.Visits = append(h.Visits, Visit{
 			Visitor: name, Span: span(base, base+620), Outcome: Entered, Request: request, Transaction: transaction,
-			Session: session, Told: true,
+			Session: session, Told: true, Detour: true, Wanted: "/of " + name, Landed: "/of " + name,
 		})
+		h.Audit = append(h.Audit, AuditLine{Node: 0, At: at(base + 30), Event: eventIDVStarted, Kickstart: "link of " + name})
+		h.Arrivals = append(h.Arrivals,
+			Arrival{Visitor: name, Kickstart: "link of " + name, Span: span(base+40, base+45), Taken: true},
+			Arrival{Visitor: name, Kickstart: "link of " + name, Span: span(base+46, base+48), Again: true},
+		)
 		if name == "Ana" {
 			note("leaving", StepLogout, 1, 6000, func(n *Note) { n.Holds, n.Clears = session, true })
 			note("back with a copy", StepStale, 2, 20000, func(n *Note) { n.Status, n.Clears = http.StatusSeeOther, true })
@@ -144,6 +151,17 @@ func TestEachRuleFindsItsViolation(t *testing.T) {
 		{"a forged callback does nothing", "taken", func(h *History) {
 			h.Deliveries = append(h.Deliveries, Delivery{Request: "request of Ana", Status: statusVerified, Holder: "Ana", Forged: true, Span: span(280, 285), Answer: 200})
 		}},
+		{"a link to the partner works once", "twice", func(h *History) { h.Arrivals[1].Taken = true }},
+		{"a link to the partner works once", "for the other first", func(h *History) { h.Arrivals[0].Taken, h.Arrivals[1].Taken = false, true }},
+		{"a link to the partner works once", "never", func(h *History) { h.Arrivals[0].Taken = false }},
+		{"a link to the partner works once", "of no node", func(h *History) { drop(h, eventIDVStarted) }},
+		{"a link to the partner works once", "made twice", func(h *History) {
+			h.Audit = append(h.Audit, AuditLine{Event: eventIDVStarted, Kickstart: "link of Ana"})
+		}},
+		{"nobody returns as somebody else", "a session", func(h *History) { h.ask("Ana foreign").Gives = true }},
+		{"nobody returns as somebody else", "the place", func(h *History) { h.ask("Ana foreign").Shows = "/of Ana" }},
+		{"the way leads where it was to", "forgotten at the partner", func(h *History) { h.ask("Ana returning").Shows = "/" }},
+		{"the way leads where it was to", "that of another", func(h *History) { h.Visits[0].Landed = "/of Ben" }},
 		{"a stricter policy holds at once", "on old terms", func(h *History) { h.pass("Ana working", 1).Policy = Strict }},
 		{"what has ended stays ended", "elsewhere, ten seconds later", func(h *History) { h.pass("Ana back with a copy", 2) }},
 		{"what has ended stays ended", "on the same node, at once", func(h *History) {
@@ -295,6 +313,11 @@ func TestWhatTheScenarioExplainsIsNoViolation(t *testing.T) {
 		"the callback never came": func(h *History) {
 			h.did(Drop, 200, 290)
 			h.Visits[0].Outcome = Waited
+		},
+		"the partner could not ask for the keys": func(h *History) {
+			h.did(Kill, 20, 50)
+			h.Arrivals[0].Taken, h.Arrivals[0].Why = false, "signature"
+			h.Visits[0].Outcome, h.Visits[0].Told = StartAgain, false
 		},
 		"the machine itself is slow": func(h *History) {
 			h.did(StoreFreeze, 4000, 9000)

@@ -18,6 +18,8 @@ type History struct {
 	Notes []Note
 	// Visits are the visitors' ways in, one for each time somebody wanted in.
 	Visits []Visit
+	// Arrivals are the links by which somebody came, or tried to come, to the partner.
+	Arrivals []Arrival
 	// Deeds are the actions of the scenario as they came to pass.
 	Deeds []Deed
 	// Probes are requests for an address that is not gated, on every node all the time: how fast the machine is at the moment.
@@ -55,6 +57,8 @@ type AuditLine struct {
 	At   time.Time
 	// Event is the line's name; the others are its fields, empty where it has none.
 	Event, Request, Session, Subject, Reason string
+	// Kickstart is the RequestId of a link to the partner.
+	Kickstart string
 }
 
 // Creation is a presentation request that the service has accepted.
@@ -78,6 +82,19 @@ type Delivery struct {
 }
 
 func (d Delivery) accepted() bool { return d.Answer >= 200 && d.Answer < 300 }
+
+// Arrival is a link to the partner that was followed.
+type Arrival struct {
+	Visitor string
+	// Kickstart is the link's RequestId.
+	Kickstart string
+	// Again says that it was somebody else, who had seen the link.
+	Again bool
+	Span
+	// Taken says that the partner has let them in, and Why otherwise what it said.
+	Taken bool
+	Why   string
+}
 
 // Passage is a request that the gate let through to the app.
 type Passage struct {
@@ -121,6 +138,9 @@ type Note struct {
 	Holds string
 	// Transaction is what it was about; Session is who the app says it was.
 	Transaction, Session string
+	// Wanted is the place that the visitor is on the way to, and Shows the one that the page names as the end of the way; empty if
+	// none.
+	Wanted, Shows string
 	// Gives and Clears say that the answer sets or removes the session cookie.
 	Gives, Clears bool
 }
@@ -133,12 +153,16 @@ const (
 	StepApp     Step = "app"     // a page of the app
 	StepScript  Step = "script"  // a request of the app's script
 	StepStart   Step = "start"   // the start page
+	StepAway    Step = "away"    // the button that leads to the partner
+	StepReturn  Step = "return"  // the address to which the partner sends back
 	StepRequest Step = "request" // the button that asks for a code
 	StepWait    Step = "wait"    // the page with the code
-	StepStatus  Step = "status"  // the page's script asks what became of it
+	StepStream  Step = "stream"  // the page's script listens to what becomes of it
+	StepStatus  Step = "status"  // or asks
 	StepFinish  Step = "finish"  // the button that takes the result
 	StepLogout  Step = "logout"  // the button that ends the session
 	StepThief   Step = "thief"   // somebody else tries to take the result
+	StepForeign Step = "foreign" // somebody else comes to the address to which the partner sends back
 	StepStale   Step = "stale"   // a copy of the cookie of a session that has ended
 )
 
@@ -166,6 +190,10 @@ type Visit struct {
 	Request, Transaction string
 	// Session is the one that it led to, as the app says.
 	Session string
+	// Wanted is the address that the visitor asked for, and Landed where the result led; empty if none was taken.
+	Wanted, Landed string
+	// Detour says that it led over the partner.
+	Detour bool
 	// Told says that the wallet heard that its presentation was taken.
 	Told bool
 }

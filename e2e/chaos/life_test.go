@@ -22,7 +22,7 @@ func (w *world) come(ctx context.Context, seed uint64, number int) {
 	var staying []*person
 	for n := 0; ctx.Err() == nil; n++ {
 		random := rand.New(rand.NewPCG(seed, uint64(number)<<32+uint64(n)+2)) //nolint:gosec // G404: conduct, not secrets
-		p, err := w.newPerson(fmt.Sprintf("Visitor %d-%d", number, n), random)
+		p, err := w.newPerson(fmt.Sprintf("Visitor %dx%d", number, n), random)
 		if err != nil {
 			w.t.Errorf("making a visitor: %v", err)
 			return

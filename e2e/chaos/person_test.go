@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"maps"
 	"math/rand/v2"
@@ -36,6 +37,8 @@ type person struct {
 	home    int     // the node that a visit stays with, where nodes share no store
 
 	asked int
+	// wanted is the place that they are on their way to, without its query.
+	wanted string
 	// holds is the session that they believe in; token is the one of the last page.
 	holds, token string
 }
@@ -82,16 +85,21 @@ func (l *people) unset(session string) {
 	delete(l.living, session)
 }
 
-// newPerson makes somebody who has a card with their name on it.
+// newcomers is of how many people one has no card yet.
+const newcomers = 3
+
+// newPerson makes somebody who has a card with their name on it, or is to get one from the partner.
 func (w *world) newPerson(name string, random *rand.Rand) (*person, error) {
 	wallet, err := w.emulator.NewWallet(emulator.WalletConfig{Name: name})
 	if err != nil {
 		return nil, err
 	}
-	claims := emulator.AnaLima("VerifiedEmployee")
-	claims["displayName"], claims["revocationId"] = name, name
-	if _, err := w.emulator.IssueTo(wallet, "VerifiedEmployee", claims); err != nil {
-		return nil, err
+	if random.IntN(newcomers) > 0 {
+		claims := emulator.AnaLima("VerifiedEmployee")
+		claims["displayName"], claims["revocationId"] = name, name
+		if _, err := w.emulator.IssueTo(wallet, "VerifiedEmployee", claims); err != nil {
+			return nil, err
+		}
 	}
 	return &person{
 		w: w, name: name, random: random, browser: w.newBrowser(), wallet: wallet, score: 82 + 16*random.Float64(), home: random.IntN(len(w.nodes)),
@@ -130,6 +138,9 @@ type request struct {
 	transaction string       // what it is about
 	browser     *http.Client // nil: the person's own
 	node        *node        // nil: one by chance
+	// read reads the answer as it comes, until the time is over; nil: all of it at once.
+	read  func(io.Reader)
+	until time.Time
 }
 
 // answer is what a request came to.
@@ -143,6 +154,8 @@ var (
 	pageToken  = regexp.MustCompile(`name="token" value="([^"]+)"`)
 	pageTitle  = regexp.MustCompile(`<title>([^<]*)</title>`)
 	walletLink = regexp.MustCompile(`href="(openid-vc://[^"]+)"`)
+	onwardLink = regexp.MustCompile(`<meta http-equiv="refresh" content="0;url=([^"]+)">`)
+	shownPlace = regexp.MustCompile(`<p class="destination">.*?<code>[^/<]*([^<]*)</code>`)
 )
 
 // stageOf are the steps at which a kill may be wanted.
@@ -152,10 +165,15 @@ var stageOf = map[Step]Stage{StepRequest: AtRequest, StepFinish: AtFinish, StepL
 // writes down what came of it.
 func (p *person) send(ctx context.Context, r request) answer {
 	ctx = context.WithoutCancel(ctx) // whoever has asked waits for the answer, also when the run is over
+	if !r.until.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, r.until)
+		defer cancel()
+	}
 	p.asked++
 	a := answer{Note: Note{
 		Ask: fmt.Sprintf("%s #%d", p.name, p.asked), Visitor: p.name, Step: r.step, Span: Span{Began: time.Now()},
-		Holds: p.holds, Transaction: r.transaction,
+		Holds: p.holds, Transaction: r.transaction, Wanted: p.wanted,
 	}}
 	if r.browser != nil {
 		a.Holds = ""
@@ -164,7 +182,9 @@ func (p *person) send(ctx context.Context, r request) answer {
 	if err != nil && r.form == nil {
 		err = p.try(ctx, r, &a)
 	}
-	a.Ended = time.Now()
+	if r.read == nil || err != nil {
+		a.Ended = time.Now()
+	}
 	if err != nil {
 		a.Status, a.Err, a.Gives, a.Clears, a.body = 0, err.Error(), false, false, ""
 	}
@@ -202,6 +222,14 @@ func (p *person) try(ctx context.Context, r request, a *answer) error {
 		return err
 	}
 	defer response.Body.Close()
+	if r.read != nil {
+		a.Ended = time.Now()
+		a.read(response, "")
+		if a.Status == http.StatusOK {
+			r.read(response.Body)
+		}
+		return nil
+	}
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		return err
@@ -257,6 +285,12 @@ func (a *answer) read(response *http.Response, body string) {
 		}
 		a.Gives = a.Gives || cookie.MaxAge >= 0 && cookie.Value != ""
 		a.Clears = a.Clears || cookie.MaxAge < 0
+	}
+	if place := shownPlace.FindStringSubmatch(body); place != nil {
+		a.Shows = html.UnescapeString(place[1])
+	}
+	if onward := onwardLink.FindStringSubmatch(body); onward != nil {
+		a.to = html.UnescapeString(onward[1])
 	}
 	var told struct{ Session string }
 	if strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") && json.Unmarshal([]byte(body), &told) == nil {

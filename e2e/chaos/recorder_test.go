@@ -50,6 +50,7 @@ func auditLines(node int, log string) (lines []AuditLine) {
 			Logger, Msg, Subject, Reason string
 			RequestID                    string `json:"request_id"`
 			SessionID                    string `json:"session_id"`
+			KickstartID                  string `json:"kickstart_id"`
 		}
 		if json.Unmarshal([]byte(text), &line) != nil || line.Logger != "verified_id.audit" {
 			continue // cut by a kill, or another logger's
@@ -58,6 +59,7 @@ func auditLines(node int, log string) (lines []AuditLine) {
 		lines = append(lines, AuditLine{
 			Node: node, At: time.Unix(int64(whole), int64(part*1e9)), Event: line.Msg,
 			Request: line.RequestID, Session: line.SessionID, Subject: line.Subject, Reason: line.Reason,
+			Kickstart: line.KickstartID,
 		})
 	}
 	return lines

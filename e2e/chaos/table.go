@@ -70,6 +70,17 @@ func Table(h *History) string {
 	}
 	fmt.Fprintf(&b, "\n%d visits, %d of them with a code, %d whose wallet was told that all is well, %d in. %d callbacks, %d requests that reached the app, %d probes (max %s).\n",
 		len(h.Visits), began, heard, in, len(h.Deliveries), len(h.Passages), len(h.Probes), last(sorted(spans(h.Probes))))
+	x := newIndex(h)
+	detours, through, links, refused := x.landings()
+	fmt.Fprintf(&b, "%d visits over the partner, %d of them in; %d links followed, %d of them refused.\n", detours, through, links, refused)
+	copies := 0
+	for i := range h.Notes {
+		if h.Notes[i].Step == StepStale {
+			copies++
+		}
+	}
+	fmt.Fprintf(&b, "%d sessions ended by a logout or a revocation; copies of cookies were tried %d times, %d logouts were undone.\n",
+		len(x.ends()), copies, len(x.ended()))
 	if back := sorted(recoveries(h)); len(back) > 0 {
 		fmt.Fprintf(&b, "After a fault of the store, the first visitor was served again after: p50 %s, p90 %s, max %s.\n", at50(back), part(back, 0.9), last(back))
 	}
@@ -78,7 +89,7 @@ func Table(h *History) string {
 		told[line.Session] = told[line.Session] || line.Event == eventStarted
 	}
 	silent := 0
-	for _, session := range newIndex(h).sessions() {
+	for _, session := range x.sessions() {
 		if !told[session] {
 			silent++
 		}
@@ -96,7 +107,8 @@ func Table(h *History) string {
 
 // steps are all of them, in the order of a visit.
 var steps = []Step{
-	StepApp, StepScript, StepStart, StepRequest, StepWait, StepStatus, StepFinish, StepLogout, StepThief, StepStale,
+	StepApp, StepScript, StepStart, StepAway, StepReturn, StepRequest, StepWait, StepStream, StepStatus, StepFinish, StepLogout, StepThief,
+	StepForeign, StepStale,
 }
 
 // recoveries are the times from the end of each fault of the store to the first answer that needed the store and had it.
@@ -107,7 +119,7 @@ func recoveries(h *History) (back []time.Duration) {
 		}
 		var first time.Time
 		for _, n := range h.Notes {
-			needs := n.Step == StepRequest || n.Step == StepStatus || n.Step == StepWait
+			needs := n.Step == StepRequest || n.Step == StepStatus || n.Step == StepStream || n.Step == StepWait
 			if needs && n.Began.After(d.Ended) && n.Status != 0 && n.Status < 500 && (first.IsZero() || n.Ended.Before(first)) {
 				first = n.Ended
 			}

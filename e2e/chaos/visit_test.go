@@ -4,21 +4,18 @@ package chaos
 
 import (
 	"context"
-	"encoding/json"
+	"fmt"
 	"html"
 	"net/http"
 	"net/url"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/caddy-verified-id/caddy-verified-id/emulator"
 )
 
 const (
-	// walletPatience is how long somebody looks at a code that leads nowhere after their phone said that all is well, and
-	// brokenPatience after it said that something failed.
-	walletPatience = 15 * time.Second
-	brokenPatience = 2 * time.Second
 	// pressing is how often somebody presses a button that brings no answer, or one to come back.
 	pressing = 12
 )
@@ -37,7 +34,10 @@ func (p *person) enter(ctx context.Context) *Visit {
 
 // walk takes the steps of a visit until it has an outcome.
 func (p *person) walk(ctx context.Context, v *Visit) {
-	a := p.send(ctx, request{step: StepApp, path: "/payroll"})
+	_, number, _ := strings.Cut(p.name, " ")
+	p.wanted = fmt.Sprintf("/payroll/%s/%d", number, p.asked)
+	v.Wanted = p.wanted + "?year=2026"
+	a := p.send(ctx, request{step: StepApp, path: v.Wanted})
 	if a.Status == http.StatusOK { // the logout has not worked
 		p.holds, v.Session, v.Outcome = a.Session, a.Session, Entered
 		return
@@ -48,6 +48,9 @@ func (p *person) walk(ctx context.Context, v *Visit) {
 	}
 	if a = p.send(ctx, request{step: StepStart, path: a.to}); a.Status != http.StatusOK {
 		v.end(a)
+		return
+	}
+	if len(p.wallet.Cards()) == 0 && !p.detour(ctx, v) {
 		return
 	}
 	a = p.send(ctx, request{step: StepRequest, path: "/.verified-id/request", form: url.Values{"token": {p.token}, "credential": {"employee"}}})
@@ -130,41 +133,6 @@ func (p *person) present(ctx context.Context, v *Visit, link string) bool {
 	return true
 }
 
-// watch asks for the state, as the page with the code does, until there is a result to take.
-func (p *person) watch(ctx context.Context, v *Visit) bool {
-	patience := brokenPatience
-	if v.Told {
-		patience = walletPatience
-	}
-	for until := time.Now().Add(patience); time.Now().Before(until); {
-		a := p.send(ctx, request{
-			step: StepStatus, path: "/.verified-id/status?t=" + url.QueryEscape(v.Transaction), script: true, transaction: v.Transaction,
-		})
-		var told struct{ State string }
-		if a.Status == http.StatusOK && json.Unmarshal([]byte(a.body), &told) == nil {
-			switch told.State {
-			case "verified", "consumed":
-				return true
-			case "refused":
-				v.Outcome, v.Why = Refused, p.why(ctx, v)
-				return false
-			case "failed", "expired":
-				v.Outcome, v.Why = StartAgain, told.State
-				return false
-			}
-		}
-		if a.Status == http.StatusNotFound {
-			v.end(a)
-			return false
-		}
-		if !pause(ctx, max(a.after/4, 250*time.Millisecond)) {
-			return false
-		}
-	}
-	v.Outcome = Waited
-	return false
-}
-
 // why is what the page with the code says.
 func (p *person) why(ctx context.Context, v *Visit) string {
 	return p.send(ctx, request{step: StepWait, path: "/.verified-id/wait?t=" + url.QueryEscape(v.Transaction), transaction: v.Transaction}).Page
@@ -201,12 +169,13 @@ func (p *person) take(ctx context.Context, v *Visit, wait string) {
 		}
 		return
 	}
+	v.Landed = a.to
 	if p.random.Float64() < 0.1 { // a button pressed twice
 		p.send(ctx, finish)
 	}
 	p.holds = "of transaction " + v.Transaction // until the app tells its name
 	for range pressing {
-		a = p.send(ctx, request{step: StepApp, path: "/payroll"})
+		a = p.send(ctx, request{step: StepApp, path: "/" + strings.TrimPrefix(v.Landed, "/")})
 		if a.Status == http.StatusOK {
 			p.holds, v.Session, v.Outcome = a.Session, a.Session, Entered
 			return

@@ -37,8 +37,10 @@ type world struct {
 	emulator *emulator.Emulator
 	folder   string // shared by the nodes
 	appAt    string
-	roots    *x509.CertPool
-	people   people
+	// partnerAt is the origin of who checks people and issues the cards.
+	partnerAt string
+	roots     *x509.CertPool
+	people    people
 }
 
 // newWorld starts everything, with a store that all nodes share or with each node's memory. It ends with the test.
@@ -59,6 +61,7 @@ func newWorld(t *testing.T, nodes int, shared bool, seed uint64) *world {
 	t.Cleanup(app.Close)
 	w.appAt = strings.TrimPrefix(app.URL, "http://")
 	w.startMicrosoft()
+	w.startPartner()
 	if shared {
 		w.startStore(seed)
 	}
@@ -148,6 +151,11 @@ func (w *world) caddyfile(n *node, policy string) string {
 			type VerifiedEmployee
 			issuer %[7]s
 			face_check photo 80
+			idv fabrikam
+		}
+		idv fabrikam {
+			url %[18]s/contoso/?token={token}
+			org_id contoso
 		}
 	}
 }
@@ -172,7 +180,7 @@ http://localhost:%[16]s {
 	respond "here"
 }
 `, n.address, filepath.ToSlash(w.folder), emulator.DemoTenant, emulator.DemoClientID, w.emulator.TokenURL(), w.emulator.PublicURL(),
-		emulator.DemoAuthority, n.index+1, w.origin, nodeHeader, n.index, policyHeader, policy, bar, w.appAt, w.freePort, w.store.config(n.index))
+		emulator.DemoAuthority, n.index+1, w.origin, nodeHeader, n.index, policyHeader, policy, bar, w.appAt, w.freePort, w.store.config(n.index), w.partnerAt)
 }
 
 // listener is a loopback port with the name that people use.

@@ -136,7 +136,13 @@ func (v *visitRequest) record(t verifier.Transaction, got verifier.Callback) int
 	case verifier.StatusRequestRetrieved:
 		move = v.retrieved
 	case verifier.StatusPresentationVerified:
-		move, outcome = v.judge(t, got)
+		var err error
+		if move, outcome, err = v.judge(t, got); err != nil { // let it come again, here or at a node that knows
+			v.spendFaceCheck(&t)
+			v.app.metrics.callbacks.WithLabelValues("store").Inc()
+			v.log(zapcore.ErrorLevel, "a result came, and what it is to be judged by cannot be read", zap.Error(err))
+			return http.StatusServiceUnavailable
+		}
 	case verifier.StatusPresentationError:
 		reason := verifier.ReasonServiceRefused
 		if got.Error != nil {
@@ -215,10 +221,17 @@ func (v *visitRequest) tell(t *verifier.Transaction, status verifier.RequestStat
 	}
 }
 
-// judge compares what came with what was asked for, under the policy of now (TM-074).
-func (v *visitRequest) judge(t verifier.Transaction, got verifier.Callback) (func(*verifier.Transaction) error, string) {
-	if !v.app.stillDemanded(&t) {
-		return func(t *verifier.Transaction) error { return t.Refuse(verifier.ReasonPolicyChanged, v.now) }, string(verifier.ReasonPolicyChanged)
+// judge compares what came with what was asked for, under the policy of now (TM-074). An error says that this policy is not known.
+func (v *visitRequest) judge(t verifier.Transaction, got verifier.Callback) (move func(*verifier.Transaction) error, outcome string, err error) {
+	demanded, err := v.app.stillDemanded(&t)
+	if err != nil {
+		return nil, "", err
+	}
+	refuse := func(reason verifier.Reason) (func(*verifier.Transaction) error, string, error) {
+		return func(t *verifier.Transaction) error { return t.Refuse(reason, v.now) }, string(reason), nil
+	}
+	if !demanded {
+		return refuse(verifier.ReasonPolicyChanged)
 	}
 	presented, err := verifier.Evaluate(t.Requirement, got, v.now)
 	var refusal *verifier.Refusal
@@ -227,35 +240,38 @@ func (v *visitRequest) judge(t verifier.Transaction, got verifier.Callback) (fun
 		if gate := v.app.gates.get(t.Gate); gate.Bind != nil && refusal.Claim == gate.Bind.Claim {
 			refusal.Reason = bindMismatch
 		}
-		return func(t *verifier.Transaction) error { return t.Refuse(refusal.Reason, v.now) }, string(refusal.Reason)
+		return refuse(refusal.Reason)
 	case err != nil:
-		return func(t *verifier.Transaction) error { return t.Refuse(verifier.ReasonMalformed, v.now) }, string(verifier.ReasonMalformed)
+		return refuse(verifier.ReasonMalformed)
 	}
 	if t.Pending() {
 		if _, ok := v.app.limiter.holders.allow(v.app.keys.subjectOf(presented.Subject), v.now); !ok {
-			return func(t *verifier.Transaction) error { return t.Refuse(holderLimited, v.now) }, string(holderLimited)
+			return refuse(holderLimited)
 		}
 	}
 	presented.CrossDevice = t.CrossDevice
-	return func(t *verifier.Transaction) error { return t.Verified(presented, got.Digest, v.now) }, "verified"
+	return func(t *verifier.Transaction) error { return t.Verified(presented, got.Digest, v.now) }, "verified", nil
 }
 
-// stillDemanded says whether the gate of a transaction exists and demands today what it demanded then.
-func (a *App) stillDemanded(t *verifier.Transaction) bool {
+// stillDemanded says whether the gate of a transaction exists and demands today what it demanded then. It is not known, and an error,
+// while Caddy's storage does not say what is pinned: to refuse then would be for good.
+func (a *App) stillDemanded(t *verifier.Transaction) (bool, error) {
 	gate := a.gates.get(t.Gate)
 	if gate == nil {
-		return false
+		return false, nil
 	}
 	w, ok := gate.want(t.Requirement.Credential)
 	if !ok {
-		return false
+		return false, nil
 	}
 	if w.credential.pin != nil && w.credential.learned() == nil { // it may have been begun at another node
-		ctx, cancel := context.WithTimeout(a.ctx, patience.Manifest)
-		_ = w.credential.pin.look(ctx) // what is not known is not demanded
-		cancel()
+		ctx, cancel := context.WithTimeout(a.ctx, patience.Store)
+		defer cancel()
+		if err := w.credential.pin.look(ctx); err != nil {
+			return false, err
+		}
 	}
-	return gate.requirement(w, boundValue(gate, t)).Fingerprint() == t.Requirement.Fingerprint()
+	return gate.requirement(w, boundValue(gate, t)).Fingerprint() == t.Requirement.Fingerprint(), nil
 }
 
 // boundValue is the value that bind had when the transaction was started; it is the last required claim.

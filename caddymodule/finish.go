@@ -40,7 +40,12 @@ func (v *visitRequest) finish() {
 		id, err = t.Consume(fresh, v.now)
 		return err
 	}
-	if !v.app.stillDemanded(&t) {
+	demanded, err := v.app.stillDemanded(&t)
+	if err != nil {
+		v.storeProblem(err, "reading what a result is to be judged by")
+		return
+	}
+	if !demanded {
 		move = func(t *verifier.Transaction) error { return t.Refuse(verifier.ReasonPolicyChanged, v.now) }
 	}
 	taken, err := v.app.store.Update(ctx, t.ID, move)

@@ -65,8 +65,10 @@ func (v *visitRequest) authenticateCallback() (verifier.Transaction, int) {
 	hash := sha256.Sum256([]byte(secret))
 	t, err := v.app.store.Get(v.r.Context(), id)
 	if errors.Is(err, verifier.ErrStoreUnavailable) {
-		v.app.metrics.callbacks.WithLabelValues("store").Inc()
-		v.log(zapcore.ErrorLevel, "reading a transaction", zap.Error(err))
+		if !v.left(err) {
+			v.app.metrics.callbacks.WithLabelValues("store").Inc()
+		}
+		v.log(v.outageLevel(err), "reading a transaction", zap.Error(err))
 		return t, http.StatusServiceUnavailable
 	}
 	expected := t.CallbackKeyHash

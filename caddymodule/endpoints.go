@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -193,8 +194,21 @@ func (v *visitRequest) storeProblem(err error, doing string) {
 		v.problem(page.ProblemExpired)
 		return
 	}
-	v.log(zapcore.ErrorLevel, doing, zap.Error(err))
+	v.log(v.outageLevel(err), doing, zap.Error(err))
 	v.problemAfter(page.ProblemStore, 5*time.Second)
+}
+
+// left says whether a call ended because whoever asked has gone. That says nothing of the store, and anybody can do it as often as
+// they like: no operator is to be woken by it.
+func (v *visitRequest) left(err error) bool {
+	return v.r.Context().Err() != nil && errors.Is(err, context.Canceled)
+}
+
+func (v *visitRequest) outageLevel(err error) zapcore.Level {
+	if v.left(err) {
+		return zapcore.DebugLevel
+	}
+	return zapcore.ErrorLevel
 }
 
 // log writes one line about this visit: never a claim, a secret or a whole address.

@@ -73,13 +73,17 @@ func (c *call) do(u use, command func(context.Context) error) error {
 	default:
 	}
 	reason, answered := classify(err)
-	if answered {
+	switch {
+	case answered:
 		c.breaker.Succeeded(clock())
-		c.refused, err = true, nil // which may quote what is refused
-	} else {
+		c.refused = true
+		c.health.failed(u, reason, nil) // the error may quote what is refused
+	case errors.Is(err, redis.ErrPoolTimeout): // too many of ours at once, which says nothing about the server
+		c.breaker.Left(clock())
+	default:
 		c.breaker.Failed(clock())
+		c.health.failed(u, reason, err)
 	}
-	c.health.failed(u, reason, err)
 	return fmt.Errorf("%w: %s", verifier.ErrStoreUnavailable, reason)
 }
 

@@ -13,7 +13,9 @@ import (
 func Prepare(options *redis.UniversalOptions) {
 	// Calls end with their context, and no later than this. A connection may take longer: it is made for the next call then.
 	options.ContextTimeoutEnabled = true
-	options.ReadTimeout, options.WriteTimeout, options.PoolTimeout = patience.RedisCall, patience.RedisCall, patience.RedisCall
+	options.ReadTimeout, options.WriteTimeout = patience.RedisCall, patience.RedisCall
+	// Less than a call: who has waited for a connection in vain must not take that for a silent server.
+	options.PoolTimeout = patience.RedisCall * 3 / 4
 	options.DialTimeout, options.FailingTimeoutSeconds = patience.RedisConnect, 1
 
 	// Whether a command may be repeated, the store knows and the client does not.

@@ -32,8 +32,13 @@ func newTestStore(t *testing.T, now func() time.Time, maxPending int) *Store {
 	t.Helper()
 	options := &redis.UniversalOptions{Addrs: []string{redistest.Start(t).Addr}}
 	Prepare(options)
+	return newStoreOn(t, redis.NewUniversalClient(options), now, maxPending)
+}
+
+func newStoreOn(t *testing.T, client redis.UniversalClient, now func() time.Time, maxPending int) *Store {
+	t.Helper()
 	s, err := New(Config{
-		Client: redis.NewUniversalClient(options), NameKey: bytes.Repeat([]byte{1}, minNameKey), Sealer: plainSealer{}, MaxPending: maxPending, Now: now,
+		Client: client, NameKey: bytes.Repeat([]byte{1}, minNameKey), Sealer: plainSealer{}, MaxPending: maxPending, Now: now,
 	})
 	if err != nil {
 		t.Fatalf("New: %v", err)

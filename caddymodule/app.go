@@ -73,12 +73,12 @@ type App struct {
 	// another. Placeholders are supported. Default: a key made once and kept in Caddy's storage.
 	SubjectKey string `json:"subject_key,omitempty"`
 
-	// PEM files with RSA keys that sign kickstart tokens; the first signs, all are published. Default: a key made
-	// once and kept in Caddy's storage.
+	// PEM files with RSA keys that sign kickstart tokens; the first signs, all are published. Placeholders are supported.
+	// Default: keys made and kept in Caddy's storage, a new one every 90 days.
 	KickstartKeys []string `json:"kickstart_keys,omitempty"`
 
-	// PEM files with P-256 keys that sign assertions; the first signs, all are published. Default: a key made once and
-	// kept in Caddy's storage.
+	// PEM files with P-256 keys that sign assertions; the first signs, all are published. Placeholders are supported.
+	// Default: keys made and kept in Caddy's storage, a new one every 90 days.
 	AssertionKeys []string `json:"assertion_keys,omitempty"`
 
 	// Permit key files (kickstart_keys, assertion_keys, client_certificate) that their group may read, mode 0640 or 0440, as where secrets

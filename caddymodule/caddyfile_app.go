@@ -185,7 +185,11 @@ func (a *App) readStore(d *caddyfile.Dispenser) error {
 	}
 	name := d.Val()
 	if !slices.Contains(knownStores(), name) {
-		return d.Errf("store %q is unknown; this build has %s", name, strings.Join(knownStores(), ", "))
+		mend := ""
+		if name == "redis" {
+			mend = "; build Caddy with --with github.com/caddy-verified-id/caddy-verified-id/redisstore as well, see xcaddy.md"
+		}
+		return d.Errf("store %q is unknown; this build has %s%s", name, strings.Join(knownStores(), ", "), mend)
 	}
 	unmarshaler, err := caddyfile.UnmarshalModule(d, storeNamespace+"."+name)
 	if err != nil {

@@ -97,10 +97,17 @@ type FaceCheck struct {
 
 // Constraint is one condition on a claim. Exactly one of Is, Contains and StartsWith is given. Case does not matter.
 type Constraint struct {
-	Claim      string   `json:"claim,omitempty"`
-	Is         []string `json:"is,omitempty"`
-	Contains   string   `json:"contains,omitempty"`
-	StartsWith string   `json:"starts_with,omitempty"`
+	// Claim that is compared, by its exact name.
+	Claim string `json:"claim,omitempty"`
+
+	// Values, one of which it must be.
+	Is []string `json:"is,omitempty"`
+
+	// Text that must be in it.
+	Contains string `json:"contains,omitempty"`
+
+	// Text that it must begin with.
+	StartsWith string `json:"starts_with,omitempty"`
 }
 
 const (

@@ -35,8 +35,8 @@ type Entra struct {
 	// Client secret. Placeholders are supported; written into the config itself it is a warning at each load.
 	ClientSecret string `json:"client_secret,omitempty"`
 
-	// File with certificate and RSA private key, PEM or PKCS #12, which only its owner and group can read. Placeholders are
-	// supported.
+	// File with certificate and RSA private key, PEM or PKCS #12, mode 0600; its group may read it too with
+	// group_readable_keys. Placeholders are supported.
 	ClientCertificate string `json:"client_certificate,omitempty"`
 
 	// Password of ClientCertificate, if that is PKCS #12. Placeholders are supported. Default: none.

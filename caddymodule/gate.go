@@ -108,7 +108,10 @@ type Gate struct {
 
 // Rule demands that a claim equals one of the values, exactly and case-sensitively.
 type Rule struct {
-	Claim  string   `json:"claim,omitempty"`
+	// Claim that is compared, by its exact name.
+	Claim string `json:"claim,omitempty"`
+
+	// Values, one of which it must have.
 	Values []string `json:"values,omitempty"`
 }
 
@@ -116,7 +119,10 @@ type Rule struct {
 // {http.auth.user.id}. It is sent to the wallet as a constraint and checked on the answer. Where the value is empty no
 // verification is started and nobody passes.
 type Bind struct {
+	// Claim that is compared, by its exact name.
 	Claim string `json:"claim,omitempty"`
+
+	// What it must be, with placeholders of the request.
 	Value string `json:"value,omitempty"`
 }
 

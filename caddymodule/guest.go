@@ -62,20 +62,23 @@ func Flag(into *bool) Option { return flag(into) }
 
 // Number takes one whole number, 0 or above.
 func Number(into *int, checks ...func(int) error) Option {
-	var text string
-	return oneArg(&text, func(value string) error {
-		parsed, err := strconv.Atoi(value)
-		if err != nil || parsed < 0 {
-			return fmt.Errorf("%q is no whole number; write for example 1", value)
-		}
-		for _, check := range checks {
-			if err := check(parsed); err != nil {
-				return err
+	return Option{read: func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		var text string
+		return oneArg(&text, func(value string) error {
+			parsed, err := strconv.Atoi(value)
+			if err != nil || parsed < 0 {
+				return fmt.Errorf("option %q: %q is no whole number; write for example 1", name, value)
 			}
-		}
-		*into = parsed
-		return nil
-	})
+			for _, check := range checks {
+				if err := check(parsed); err != nil {
+					return err
+				}
+			}
+			*into = parsed
+			return nil
+		}).read(d)
+	}}
 }
 
 // Resolve replaces the placeholders {env.*} and {file.*} in the value of an option. What cannot be replaced, and what is

@@ -25,7 +25,10 @@ const headerPrefix = "X-Verified-Id-"
 // `{credential}`, `{verified_at}`, `{face_score}`, `{session_id}` and `{device}` stand for what was verified; all else is
 // literal. A header one of whose claims is missing is not sent.
 type Header struct {
-	Name  string `json:"name,omitempty"`
+	// Name of the header.
+	Name string `json:"name,omitempty"`
+
+	// What the app reads in it.
 	Value string `json:"value,omitempty"`
 }
 

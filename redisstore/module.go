@@ -39,8 +39,10 @@ type Module struct {
 	// Name under which the sentinels know the master. They are asked where it is. Default: no Sentinel.
 	Sentinel string `json:"sentinel,omitempty"`
 
-	// User and password at the sentinels, which have their own. Read when the config is loaded. Default: none.
+	// User at the sentinels, whose users are their own. Default: none.
 	SentinelUsername string `json:"sentinel_username,omitempty"`
+
+	// Password at the sentinels. Placeholders are supported. Default: none.
 	SentinelPassword string `json:"sentinel_password,omitempty"`
 
 	// The addresses are nodes of a Redis Cluster.
@@ -69,10 +71,11 @@ type Module struct {
 	// PEM file of certificate authorities trusted in place of the system's.
 	TLSCA string `json:"tls_ca,omitempty"`
 
-	// PEM files of a certificate that the store may ask for, and its key, which only its owner can read. Read anew for each
-	// connection. Both or neither.
+	// PEM file of a certificate that the store may ask for, read anew for each connection. Needs tls_client_key.
 	TLSClientCertificate string `json:"tls_client_certificate,omitempty"`
-	TLSClientKey         string `json:"tls_client_key,omitempty"`
+
+	// PEM file with the key of tls_client_certificate, mode 0600, read anew for each connection.
+	TLSClientKey string `json:"tls_client_key,omitempty"`
 
 	// Name in the store's certificates. Default: the host that is connected to, as the address, the sentinels or the cluster
 	// name it.

@@ -226,14 +226,14 @@ func TestHostileManifestServerLeadsNowhere(t *testing.T) {
 	t.Run("slow", func(t *testing.T) {
 		t.Parallel()
 		i := newIssuer(t)
+		ctx, end := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		i.manifest = func(_ http.ResponseWriter, r *http.Request) {
+			end() // once it has come this far: a machine that is busy may take its time
 			<-r.Context().Done()
 			close(ended)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		defer cancel()
-		if said, err := i.fetcher.Get(ctx, i.URL+"/manifest"); said != nil || !errors.Is(err, context.DeadlineExceeded) {
+		if said, err := i.fetcher.Get(ctx, i.URL+"/manifest"); said != nil || !errors.Is(err, context.Canceled) {
 			t.Errorf("got %+v, %v", said, err)
 		}
 		<-ended

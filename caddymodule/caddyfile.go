@@ -4,7 +4,6 @@ package caddymodule
 
 import (
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +11,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-verified-id/caddy-verified-id/internal/serviceurl"
 )
 
 // option reads one option of a block; the dispenser stands on its name.
@@ -257,9 +258,7 @@ func checkTextOf(option string, limit int) func(string) error {
 // other options.
 func checkBaseURL(option string) func(string) error {
 	return func(value string) error {
-		u, err := url.Parse(value)
-		if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
-			(u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname()))) {
+		if _, err := serviceurl.Parse(value, true); err != nil {
 			return optionError(option, value, "must be an https URL without user, query and fragment, for example https://login.example")
 		}
 		return nil

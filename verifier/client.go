@@ -3,6 +3,7 @@
 package verifier
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -10,12 +11,11 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/serviceurl"
 )
 
 // DefaultServiceURL is the Request Service for all regions (Request Service REST API, "Get started").
@@ -67,7 +67,7 @@ func NewClient(config ClientConfig) (*Client, error) {
 	if config.Tokens == nil {
 		return nil, errors.New("creating request service client: token source is missing")
 	}
-	service, err := parseServiceURL(config.ServiceURL, config.InsecureHTTP)
+	service, err := serviceurl.Parse(cmp.Or(config.ServiceURL, DefaultServiceURL), config.InsecureHTTP)
 	if err != nil {
 		return nil, fmt.Errorf("creating request service client: %w", err)
 	}
@@ -97,34 +97,6 @@ func NewClient(config ClientConfig) (*Client, error) {
 
 // Close gives back idle connections. Calls under way end as they would have.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
-
-// parseServiceURL also decides which links an answer may hold; see [Client.checkDeepLink].
-func parseServiceURL(raw string, insecureHTTP bool) (*url.URL, error) {
-	if raw == "" {
-		raw = DefaultServiceURL
-	}
-	service, err := url.Parse(raw)
-	if err != nil || service.Host == "" || service.User != nil || service.RawQuery != "" || service.Fragment != "" {
-		return nil, errors.New("service URL is not a base URL")
-	}
-	switch service.Scheme {
-	case "https":
-		return service, nil
-	case "http":
-		if insecureHTTP && isLoopback(service.Hostname()) {
-			return service, nil
-		}
-	}
-	return nil, errors.New("service URL is not https")
-}
-
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
-}
 
 // jitter returns something from half of d to half more.
 func jitter(d time.Duration) time.Duration {

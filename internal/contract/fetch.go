@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/serviceurl"
 )
 
 // Fetcher fetches manifests and DID documents. Make one with [NewFetcher].
@@ -76,15 +77,10 @@ func CheckURL(address string, loopback bool) error {
 	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
 		return errors.New("it is no https address, without user and fragment")
 	case u.Scheme == "https":
-	case u.Scheme != "http" || !loopback || !isLoopback(u.Hostname()):
+	case u.Scheme != "http" || !loopback || !serviceurl.IsLoopback(u.Hostname()):
 		return errors.New("it must begin with https://")
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 func (f *Fetcher) get(ctx context.Context, address string) ([]byte, error) {

@@ -10,12 +10,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"unicode"
 
 	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
+	"github.com/caddy-verified-id/caddy-verified-id/internal/serviceurl"
 )
 
 // DefaultServiceURL is the service for all regions.
@@ -63,12 +63,9 @@ type Client struct {
 
 // New returns a client. It makes no call.
 func New(config Config) (*Client, error) {
-	service, err := url.Parse(cmp.Or(config.ServiceURL, DefaultServiceURL))
-	switch {
-	case err != nil || service.Host == "" || service.User != nil || service.RawQuery != "" || service.Fragment != "":
-		return nil, errors.New("service URL is not a base URL")
-	case service.Scheme != "https" && (service.Scheme != "http" || !config.InsecureHTTP || !isLoopback(service.Hostname())):
-		return nil, errors.New("service URL is not https")
+	service, err := serviceurl.Parse(cmp.Or(config.ServiceURL, DefaultServiceURL), config.InsecureHTTP)
+	if err != nil {
+		return nil, err
 	}
 	transport := patience.NewTransport(config.RootCAs)
 	transport.Base.DisableKeepAlives = true
@@ -77,11 +74,6 @@ func New(config Config) (*Client, error) {
 		// A redirect would carry the token to wherever it points.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
 }
 
 // Search returns the issuers with the text in a linked domain, at most [MaxIssuers]. The text is a domain, a part of one, or an

@@ -99,7 +99,7 @@ func (n *node) explain() (stop func()) {
 			}
 			if folder := os.Getenv("CHAOS_FOLDER"); folder != "" {
 				file := filepath.Join(folder, fmt.Sprintf("reload-node%d-%s-%s.txt", n.index, time.Now().Format("150405"), took))
-				if err := os.WriteFile(file, []byte(dump), 0o600); err != nil {
+				if err := os.WriteFile(file, []byte(dump), 0o600); err != nil { //nolint:gosec // G703: the folder that the caller of the test has named
 					n.w.t.Errorf("keeping a dump: %v", err)
 				}
 			}

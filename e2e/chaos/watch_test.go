@@ -52,7 +52,7 @@ func (p *person) watch(ctx context.Context, v *Visit) bool {
 			}
 		} else {
 			failures++
-			wait = min(10, 2*time.Duration(failures)) * time.Second
+			wait = time.Duration(min(10, 2*failures)) * time.Second
 		}
 		if a.Status == http.StatusNotFound {
 			v.end(a)

@@ -172,10 +172,15 @@ func (a *App) Start() error {
 	return nil
 }
 
-// Stop ends that and saves the count of Face Checks. Following the keys ends with the context that Caddy cancels, streams
+// Stop ends that and saves the count of Face Checks, or leaves it to the config that goes on: to save needs a lock, which a node that
+// was killed may have left, and a reload is not to wait for that. Following the keys ends with the context that Caddy cancels, streams
 // with their server.
 func (a *App) Stop() error {
 	running.unset(a)
+	if goesOn := a.faceChecks.keeper(); goesOn != nil {
+		a.faceChecks.saveSoon(goesOn)
+		return nil
+	}
 	a.saveFaceChecks()
 	return nil
 }

@@ -238,10 +238,21 @@ func (c *faceChecks) saveSoon(a *App) {
 		c.mu.Lock()
 		c.waiting = false
 		c.mu.Unlock()
+		if goesOn := c.keeper(); goesOn != nil { // after a reload
+			a = goesOn
+		}
 		if !a.saveFaceChecks() && a.ctx.Err() == nil {
 			c.saveSoon(a)
 		}
 	})
+}
+
+// keeper is the running app that has this count, or nil.
+func (c *faceChecks) keeper() *App {
+	if a := running.newest(); a != nil && a.faceChecks == c {
+		return a
+	}
+	return nil
 }
 
 // save adds what is new to the storage's count, under its lock, and takes the sum over: nodes with one storage learn of one

@@ -17,6 +17,7 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
+	"github.com/caddy-verified-id/caddy-verified-id/internal/patience"
 	"github.com/caddy-verified-id/caddy-verified-id/verifier"
 )
 
@@ -173,6 +174,39 @@ func TestBudgetOutlivesReloadAndRestart(t *testing.T) {
 	restarted.spend("after the damage", clockNow(), 0)
 	if err := restarted.save(storage, clockNow); err != nil || restarted.today(clockNow()) != 2 {
 		t.Errorf("after the damage %d, %v; want it mended with 2", restarted.today(clockNow()), err)
+	}
+}
+
+// A node was killed while it saved the count, and has left the storage's lock for the next ten seconds. A reload does not wait for
+// it: the count is with the config that goes on, which saves it.
+func TestReloadDoesNotWaitForTheCountsLock(t *testing.T) {
+	old, _ := loadApp(t, testApp(""))
+	next, _ := loadApp(t, testApp(""))
+	next.faceChecks = old.faceChecks // as the pool has it
+	for _, app := range []*App{old, next} {
+		if err := app.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old.faceChecks.spend("one", testNow, 0)
+	if err := old.ctx.Storage().Lock(t.Context(), storedFaceChecksPath); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := old.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > patience.Storage/2 {
+		t.Errorf("the reload has waited %s for the lock", took)
+	}
+	if err := next.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if sum, err := loadStoredFaceChecks(t.Context(), next.ctx.Storage(), dayOf(testNow)); err != nil || sum != 1 {
+		t.Errorf("%d Face Checks are stored (%v), want 1", sum, err)
+	}
+	if err := old.ctx.Storage().Unlock(t.Context(), storedFaceChecksPath); err != nil {
+		t.Fatal(err)
 	}
 }
 

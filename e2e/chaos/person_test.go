@@ -37,6 +37,8 @@ type person struct {
 	home    int     // the node that a visit stays with, where nodes share no store
 
 	asked int
+	// taken is the request of the last result that they took.
+	taken string
 	// wanted is the place that they are on their way to, without its query.
 	wanted string
 	// holds is the session that they believe in; token is the one of the last page.

@@ -38,8 +38,8 @@ func (p *person) walk(ctx context.Context, v *Visit) {
 	p.wanted = fmt.Sprintf("/payroll/%s/%d", number, p.asked)
 	v.Wanted = p.wanted + "?year=2026"
 	a := p.send(ctx, request{step: StepApp, path: v.Wanted})
-	if a.Status == http.StatusOK { // the logout has not worked
-		p.holds, v.Session, v.Outcome = a.Session, a.Session, Entered
+	if a.Status == http.StatusOK { // the logout has not worked, or the last way in broke off at its end
+		p.holds, v.Request, v.Session, v.Outcome = a.Session, p.taken, a.Session, Entered
 		return
 	}
 	if a.Status != http.StatusSeeOther {
@@ -169,7 +169,7 @@ func (p *person) take(ctx context.Context, v *Visit, wait string) {
 		}
 		return
 	}
-	v.Landed = a.to
+	v.Landed, p.taken = a.to, v.Request
 	if p.random.Float64() < 0.1 { // a button pressed twice
 		p.send(ctx, finish)
 	}

@@ -231,6 +231,48 @@ func TestClocksOfNodesAreApart(t *testing.T) {
 	}
 }
 
+// The clocks of two nodes are ten minutes apart. Ana is logged out at the node that began her session, and somebody kept a copy of her
+// cookie for the day when the other node's clock gets there: it opens nothing there either, whosever clock is the wrong one, and
+// also when the operator ends it at the slow node. TM-136, TM-155.
+func TestLogoutHoldsWhereClocksAreApart(t *testing.T) {
+	for name, off := range map[string]time.Duration{"the other is slow": -10 * time.Minute, "the other is fast": 10 * time.Minute} {
+		for _, by := range []string{"the storage", "the store", "its operator"} {
+			t.Run(name+", told by "+by, func(t *testing.T) {
+				storage := newStorage(t)
+				here := newNode(t, storage, nil)
+				other := newNode(t, storage, &here)
+				held, _ := sessionOf(here.gate, presentation(here.gate))
+				held.ID = strings.Repeat("a", 22)
+				cookie := here.gate.site.session.Name + "=" + here.gate.site.seal(held)
+				ended := verifier.Revocation{Kind: verifier.RevokeSession, Value: held.ID, Since: testNow, Until: held.Expires.Add(clockSkew)}
+				if by != "its operator" {
+					if err := here.app.store.end(t.Context(), ended); err != nil {
+						t.Fatal(err)
+					}
+				}
+				setNow(testNow.Add(off))
+				switch by {
+				case "the storage":
+					if err := here.app.kept.keep(t.Context(), ended); err != nil {
+						t.Fatal(err)
+					}
+					other.look(t)
+				case "the store":
+					other.app.store.hear()(ended)
+				default:
+					if _, err := other.app.revokeNow(t.Context(), verifier.RevokeSession, held.ID); err != nil {
+						t.Fatal(err)
+					}
+				}
+				setNow(testNow.Add(max(off, 0) + time.Minute))
+				if other.admits(t, cookie) {
+					t.Error("the session lives on at the other node")
+				}
+			})
+		}
+	}
+}
+
 // What has ended is not read any more, and goes away; a node with a fast clock takes nothing that others still need. TM-133.
 func TestStoredRevocationsEnd(t *testing.T) {
 	storage := newStorage(t)

@@ -52,6 +52,7 @@ func actAsOne(t *testing.T, one, other *Gate) (broken []string) {
 		}
 	}
 	held, _ := sessionOf(one, presentation(one))
+	held.ID = randomText(16) // tests that share a store have ended the one of all the others
 	now := time.Now()
 	held.Created, held.Seen, held.Expires = now, now, now.Add(time.Hour)
 	held.Presentations[0].VerifiedAt, held.Presentations[0].CredentialExpires = now, now.Add(time.Hour)
@@ -168,6 +169,7 @@ func TestNodesWithSharedStorageActAsOne(t *testing.T) {
 	}
 	second.site = second.app.siteOf(from)
 	held, _ := sessionOf(first, presentation(first))
+	held.ID = randomText(16)
 	held.Created, held.Seen, held.Expires = time.Now(), time.Now(), time.Now().Add(time.Hour)
 	held.Presentations[0].VerifiedAt, held.Presentations[0].CredentialExpires = time.Now(), time.Now().Add(time.Hour)
 	cookie := first.site.session.Name + "=" + first.site.seal(held)

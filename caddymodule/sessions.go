@@ -94,8 +94,9 @@ func (s *site) revoked(held *session.Session) bool {
 	for i := range held.Presentations {
 		began = earlier(began, held.Presentations[i].VerifiedAt)
 	}
-	if known.hit(verifier.RevokeAll, "", began) || known.hit(verifier.RevokeSession, held.ID, began) ||
-		known.hit(verifier.RevokeSubject, held.Subject, began) {
+	// Of a session there is only one: whatever the clocks of the nodes that began and ended it, it is the one that was ended.
+	if known.hit(verifier.RevokeSession, held.ID, time.Time{}) ||
+		known.hit(verifier.RevokeAll, "", began) || known.hit(verifier.RevokeSubject, held.Subject, began) {
 		return true
 	}
 	for i := range held.Presentations {

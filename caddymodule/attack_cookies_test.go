@@ -219,6 +219,42 @@ func TestRepeatedFinishIsOneSessionStart(t *testing.T) {
 	}
 }
 
+// Ana steps up when two minutes are left of her session, and the new one lasts no longer. Whoever has copied her binding cookie and the
+// form repeats the finish without the old session, and gets a cookie of the same session with a whole lifetime. After Ana's logout it
+// must stay dead for as long as it would last, not only as long as Ana's own. TM-032, TM-155.
+func TestRepeatedFinishDoesNotOutliveTheLogout(t *testing.T) {
+	app, g, s := journeyGate(t, "", mailGate)
+	other := presentation(g)
+	other.Credential = "guest"
+	held, _ := sessionOf(g, other)
+	held.Subject = app.keys.subjectOf("did:ion:ana")
+	held.Expires = testNow.Add(2 * time.Minute)
+	b, thief := newBrowser(t, g), newBrowser(t, g)
+	b.cookies[g.site.session.Name] = g.site.seal(held)
+	id := b.verifyAt(s, "/")
+	for name, value := range b.cookies {
+		if name != g.site.session.Name {
+			thief.cookies[name] = value
+		}
+	}
+	wait, _ := b.open("/.verified-id/wait?t=" + id)
+	form := url.Values{"token": {tokenIn(t, wait.Body.String())}, "t": {id}}
+	b.post("/.verified-id/finish", form)
+	thief.post("/.verified-id/finish", form)
+	setNow(testNow.Add(10 * time.Minute))
+	if _, u := thief.open("/"); u.hits != 1 {
+		t.Fatal("the copy does not open the app: this test shows nothing")
+	}
+	setNow(testNow.Add(time.Minute))
+	page, _ := b.open("/.verified-id/logout")
+	b.post("/.verified-id/logout", url.Values{"token": {tokenIn(t, page.Body.String())}})
+	setNow(testNow.Add(10 * time.Minute))
+	app.store.revoked.add() // what is over is forgotten
+	if _, u := thief.open("/"); u.hits != 0 {
+		t.Error("the copy lives again, after the session that was logged out would have ended by itself")
+	}
+}
+
 // A script still asks with the old cookie while the visitor verifies anew: the refusal must not clear the new cookie. TM-034.
 func TestLateRefusalDoesNotClearANewSession(t *testing.T) {
 	app, ctx := loadApp(t, testApp(""))

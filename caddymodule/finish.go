@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -115,11 +116,12 @@ const (
 	endedByVerification = "replaced" // by the session of the browser's next verification
 )
 
-// endSession makes a session dead on the server, until it would have ended by itself (TM-155). After an error it is dead
-// for this process only.
+// endSession makes a session dead on the server, until all its cookies would have ended by themselves (TM-155): a repeated finish that
+// did not bring the earlier session makes one that lasts longer. After an error it is dead for this process only.
 func (v *visitRequest) endSession(ctx context.Context, held *session.Session, reason string) error {
 	err := v.app.end(ctx, verifier.Revocation{
-		Kind: verifier.RevokeSession, Value: held.ID, Until: held.Expires.Add(clockSkew),
+		Kind: verifier.RevokeSession, Value: held.ID,
+		Until: later(held.Expires, held.Created.Add(time.Duration(v.app.Session.Lifetime))).Add(clockSkew),
 		// The node that began it may have a clock ahead of ours.
 		Since: later(v.now, held.Created),
 	})

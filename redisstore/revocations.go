@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -79,12 +80,15 @@ func (c *call) revoke(field, old string, r verifier.Revocation) (answer string, 
 	if err != nil {
 		return "", fmt.Errorf("encoding a revocation: %w", err)
 	}
-	n, now := &c.names, c.now()
+	n, now, room := &c.names, c.now(), maxRevocations
+	if r.Kind != verifier.RevokeSession { // what an operator says must not depend on how many log out
+		room = math.MaxInt32
+	}
 	sealed := c.seal(plain, n.revoked+"/"+field)
 	err = c.do(writing, func(ctx context.Context) (err error) {
 		answer, err = revokeScript.Run(ctx, c.client, []string{n.revoked, n.revokedOrder, n.revokedEnds, n.revokedState},
 			field, old, sealed, now.Add(-clockMargin).UnixMilli(), r.Until.UnixMilli(), milliseconds(r.Until.Sub(now)),
-			maxRevocations, rand.Text(), n.changes, revocationMessage).Text()
+			room, rand.Text(), n.changes, revocationMessage).Text()
 		return err
 	})
 	return answer, err

@@ -135,6 +135,11 @@ func TestMemoryStoreBoundsMarksAndRevocations(t *testing.T) {
 	if err := store.Revoke(t.Context(), verifier.Revocation{Kind: verifier.RevokeSession, Value: "1", Until: until}); err != nil {
 		t.Errorf("Revoke of a known one in a full store = %v", err)
 	}
+	for _, kind := range []verifier.RevocationKind{verifier.RevokeSubject, verifier.RevokeIssuer, verifier.RevokeCredential, verifier.RevokeAll} {
+		if err := store.Revoke(t.Context(), verifier.Revocation{Kind: kind, Until: until}); err != nil {
+			t.Errorf("an operator's Revoke of %s in a store that is full of logouts = %v", kind, err)
+		}
+	}
 }
 
 // A listener that hangs costs no more than the set of revocations itself, and loses none. TM-122.

@@ -94,7 +94,7 @@ func (s *MemoryStore) Revoke(ctx context.Context, r Revocation) error {
 		if known.Until.After(r.Until) {
 			r.Until = known.Until
 		}
-	} else if s.revocations.len() >= maxRevocations {
+	} else if r.Kind == RevokeSession && s.revocations.len() >= maxRevocations {
 		return ErrFull
 	}
 	s.revocations.set(key, r, r.Until)

@@ -58,7 +58,8 @@ type Store interface {
 	Mark(ctx context.Context, name string, until time.Time) (first bool, err error)
 
 	// Revoke makes a revocation known to all nodes within a few seconds. Revoking the same kind and value again moves Since
-	// and Until to the later ones. A revocation whose time is over is ignored. A full store returns [ErrFull].
+	// and Until to the later ones. A revocation whose time is over is ignored. A full store returns [ErrFull] for a
+	// [RevokeSession], which visitors make; the other kinds are an operator's, and are always taken.
 	Revoke(ctx context.Context, r Revocation) error
 
 	// WatchRevocations calls fn for each living revocation and then for each new one, one call at a time, until the context

@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -109,10 +110,11 @@ type sharedStore struct {
 	verifier.Store
 	revoked  revocations
 	passages passages
+	unsent   unsent
 	// clockWarned is the minute in which it was last said that a clock is wrong.
 	clockWarned atomic.Int64
 	cancel      context.CancelFunc
-	done        chan struct{}
+	done        sync.WaitGroup
 }
 
 var storePool = caddy.NewUsagePool()
@@ -165,11 +167,11 @@ func (a *App) reconfigureStore() { a.storeModule.Reconfigure(a.store.Store, a.st
 
 func newSharedStore(store verifier.Store, now func() time.Time) *sharedStore {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &sharedStore{Store: store, revoked: revocations{now: now, heard: make(chan struct{}, 1)}, cancel: cancel, done: make(chan struct{})}
+	s := &sharedStore{Store: store, revoked: revocations{now: now, heard: make(chan struct{}, 1)}, cancel: cancel}
 	go s.passages.watch(ctx, s.revoked.heard)
+	s.done.Go(func() { s.keepResending(ctx) })
 	hear := s.hear()
-	go func() {
-		defer close(s.done)
+	s.done.Go(func() {
 		for ctx.Err() == nil {
 			if err := store.WatchRevocations(ctx, hear); err != nil {
 				select { // the store does not answer: what we know stays in force, and we ask again
@@ -178,7 +180,7 @@ func newSharedStore(store verifier.Store, now func() time.Time) *sharedStore {
 				}
 			}
 		}
-	}()
+	})
 	return s
 }
 
@@ -204,29 +206,25 @@ func (s *sharedStore) hear() func(verifier.Revocation) {
 // Destruct implements caddy.Destructor.
 func (s *sharedStore) Destruct() error {
 	s.cancel()
-	<-s.done
+	s.done.Wait()
 	return s.Store.Close()
 }
 
-// end makes this process know at once, and then the store. After an error only this process knows.
-func (s *sharedStore) end(ctx context.Context, r verifier.Revocation) error {
-	s.revoked.add(r)
-	return s.Revoke(ctx, r)
-}
-
-// end ends what a revocation speaks of: for this process at once, then for others and for good. After an error only this
-// process knows.
+// end ends what a revocation speaks of: for this process at once, then for others and for good. The store and Caddy's storage are told
+// at the same time, lest one that hangs keep it from the other. After an error this process knows, and goes on trying to tell both.
 func (a *App) end(ctx context.Context, r verifier.Revocation) error {
 	// Sealed times are whole seconds, so what is cut off here decides nothing, and one revocation repeated is one entry.
 	r.Since, r.Until = r.Since.Truncate(time.Second), r.Until.Truncate(time.Second).Add(time.Second)
 	a.metrics.revoked.WithLabelValues(string(r.Kind)).Inc()
-	if err := a.store.end(ctx, r); err != nil {
-		return err
-	}
-	if err := a.kept.keep(ctx, r); err != nil {
-		return fmt.Errorf("%w: keeping a revocation in Caddy's storage: %w", verifier.ErrStoreUnavailable, err)
-	}
-	return nil
+	kept := make(chan error, 1)
+	go func() {
+		err := a.kept.keep(ctx, r)
+		if err != nil {
+			err = fmt.Errorf("%w: keeping a revocation in Caddy's storage: %w", verifier.ErrStoreUnavailable, err)
+		}
+		kept <- err
+	}()
+	return errors.Join(a.store.end(ctx, r), <-kept)
 }
 
 // revocations is what a request asks instead of the store: a small copy-on-write map.
@@ -266,6 +264,14 @@ func (r *revocations) add(entries ...verifier.Revocation) {
 	case r.heard <- struct{}{}:
 	default:
 	}
+}
+
+// get returns the entry, if its time is not over.
+func (r *revocations) get(key revocationKey) (entry verifier.Revocation, lives bool) {
+	if entries := r.current.Load(); entries != nil {
+		entry = (*entries)[key]
+	}
+	return entry, r.now().Before(entry.Until)
 }
 
 // covers says whether the entries say all that this one does.

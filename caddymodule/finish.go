@@ -35,10 +35,12 @@ func (v *visitRequest) finish() {
 		return
 	}
 	v.vector, v.popup = t.CorrelationVector, popupOf(t.ReturnTo)
-	fresh, id := randomText(16), ""
+	var id string
+	var first bool
 	move := func(t *verifier.Transaction) error {
 		var err error
-		id, err = t.Consume(fresh, v.now)
+		first = t.Status == verifier.StatusVerified
+		id, err = t.Consume(sessionID(t), v.now)
 		return err
 	}
 	demanded, err := v.app.stillDemanded(&t)
@@ -58,7 +60,7 @@ func (v *visitRequest) finish() {
 		v.see("/wait?t=" + t.ID)
 		return
 	}
-	v.enter(ctx, &taken, id, id == fresh)
+	v.enter(ctx, &taken, id, first)
 }
 
 // enter replaces whatever session the browser had, also one that rests, and leads on by a page instead of a redirect: browsers hold all
@@ -121,7 +123,8 @@ const (
 func (v *visitRequest) endSession(ctx context.Context, held *session.Session, reason string) error {
 	err := v.app.end(ctx, verifier.Revocation{
 		Kind: verifier.RevokeSession, Value: held.ID,
-		Until: later(held.Expires, held.Created.Add(time.Duration(v.app.Session.Lifetime))).Add(clockSkew),
+		// A store that has lost the taking of the result gives the session once more, and then it ends that much later.
+		Until: later(held.Expires, held.Created.Add(time.Duration(v.app.Session.Lifetime))).Add(verifier.FinishGrace + clockSkew),
 		// The node that began it may have a clock ahead of ours.
 		Since: later(v.now, held.Created),
 	})

@@ -3,6 +3,9 @@
 package caddymodule
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -133,6 +136,15 @@ func (g *Gate) renewal(held *session.Session, now time.Time) func(http.Header) {
 
 func (s *site) seal(held *session.Session) string {
 	return s.app.keys.sessions.SealSession(held, s.sessionBinding)
+}
+
+// sessionID is the name of the one session that comes of a transaction. It follows from what the start has drawn at random, so that a
+// store that has lost the last second, and with it that the result was taken, gives the same session once more and no second one: what
+// has ended it ends it still. It is no secret; only a seal makes a session of it.
+func sessionID(t *verifier.Transaction) string {
+	digest := sha256.New()
+	_, _ = fmt.Fprintf(digest, "session\x00%s\x00%s\x00%x", t.ID, t.State, t.BindingHash) // it never fails
+	return base64.RawURLEncoding.EncodeToString(digest.Sum(nil)[:16])
 }
 
 // newSession makes the session of a verification. What the same holder presented before in this browser is kept, except

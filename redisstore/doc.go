@@ -40,7 +40,9 @@
 //
 //   - A transaction that is lost must be started again.
 //   - A transaction that falls back from consumed to verified can be finished once more within [verifier.FinishGrace], by the browser that
-//     has its binding cookie, so by the same visitor. One that falls back from verified takes the same callback again, by its key.
+//     has its binding cookie, so by the same visitor. The caller must make the same session of it, by a name that follows from the
+//     transaction, so that what has ended the first ends the second. One that falls back from verified takes the same callback again, by
+//     its key.
 //   - No one-time mark guards anything today. One may be used only for what ends with the transaction, or is harmless for the time that
 //     was lost, because a lost mark has a first again.
 //   - A revocation that is lost stays in force in every process that has heard of it.

@@ -70,3 +70,17 @@ func TestLostSecondMakesNoSecondSession(t *testing.T) {
 		}
 	}
 }
+
+// An operator puts somebody out whose result still waits for the browser, where sessions last as long as they may: that browser has no
+// session at any later time, whether it fetches the result for the first time or, after the power cut, for the second. X2, TM-156.
+func TestRevocationOutlivesALateFinish(t *testing.T) {
+	app, _, _ := journeyGate(t, "", mailGate)
+	setNow(testNow)
+	r, err := app.revokeNow(t.Context(), verifier.RevokeAll, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := testNow.Add(verifier.FinishGrace + maxSessionLifetime); r.Until.Before(last.Add(clockSkew)) {
+		t.Errorf("forgotten at %v, and what it ends may last until %v", r.Until, last)
+	}
+}

@@ -22,7 +22,7 @@ func (a *App) revokeNow(ctx context.Context, kind verifier.RevocationKind, value
 		return verifier.Revocation{}, &mistakeError{err}
 	}
 	now := a.now()
-	r := verifier.Revocation{Kind: kind, Value: value, Since: now, Until: now.Add(maxSessionLifetime + 2*clockSkew)}
+	r := verifier.Revocation{Kind: kind, Value: value, Since: now, Until: now.Add(verifier.FinishGrace + maxSessionLifetime + 2*clockSkew)}
 	if kind == verifier.RevokeSession {
 		r.Since = now.Add(clockSkew) // there is only one, whatever the clock of the node that began it
 	}

@@ -155,8 +155,12 @@ func (p *pinnedManifest) accept(issuer string) error {
 	if err := p.meets(p.url, said.Type, said.Issuer, said.Verified); err != nil {
 		return fmt.Errorf("%w; nothing is changed", err)
 	}
-	return p.replace(p.ctx, func(*manifestPin, error) (*manifestPin, error) {
-		pin := newManifestPin(p.url, said, p.now())
+	return p.replace(p.ctx, func(stored *manifestPin, _ error) (*manifestPin, error) {
+		now := p.now()
+		if stored != nil { // by a clock that is ahead of ours; nodes take nothing older than what they have
+			now = later(now, stored.Pinned.Add(time.Second))
+		}
+		pin := newManifestPin(p.url, said, now)
 		pin.Checked, pin.Accepted = pin.Pinned, true
 		return pin, nil
 	})

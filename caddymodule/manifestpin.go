@@ -183,7 +183,13 @@ func (p *pinnedManifest) open(sealed []byte, inForce *manifestPin) (*manifestPin
 	if err := p.meets(pin.URL, pin.Type, pin.Issuer, pin.Verified); err != nil {
 		return nil, err
 	}
-	if inForce != nil && !pin.Accepted && (pin.Type != inForce.Type || pin.Issuer != inForce.Issuer) {
+	if inForce == nil || pin.Type == inForce.Type && pin.Issuer == inForce.Issuer {
+		return pin, nil
+	}
+	if pin.Accepted && pin.Pinned.Before(inForce.Pinned) { // whoever can write to the storage may have kept it
+		return nil, fmt.Errorf("pinned is %s by %s, and somebody has put back %s by %s, which is older", inForce.Type, inForce.Issuer, pin.Type, pin.Issuer)
+	}
+	if !pin.Accepted {
 		return nil, fmt.Errorf("pinned was %s by %s, and another node that did not find it has pinned %s by %s", inForce.Type, inForce.Issuer, pin.Type, pin.Issuer)
 	}
 	return pin, nil

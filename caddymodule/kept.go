@@ -52,8 +52,19 @@ type keptRevocations struct {
 	// What the last look found; only look and tidy use it, one call at a time.
 	over    map[string]struct{}
 	stored  map[string]verifier.Revocation
+	closed  map[string]closedEntry
 	written *map[revocationKey]verifier.Revocation // the state of known that the storage has in full
 }
+
+// closedEntry is one that did not open. It is read again, since its key may reach this node later than the entry, and since somebody
+// may have damaged it until its node writes it anew; ever more seldom, since mostly its key has been taken away for good.
+type closedEntry struct {
+	again time.Time
+	pause time.Duration
+}
+
+// longestClosed bounds the pause until an entry that does not open is read again.
+const longestClosed = time.Hour
 
 // provisionRevocations reads what was revoked before this process began, before the first request is answered: a node that
 // cannot know who was put out lets nobody in.
@@ -83,7 +94,7 @@ func (a *App) provisionRevocations() error {
 func keepRevocations(known *revocations, in certmagic.Storage, ring *session.KeyRing, now func() time.Time) *keptRevocations {
 	return &keptRevocations{
 		storage: in, ring: ring, sealer: ring.Sealer(session.PurposeStore), known: known, now: now,
-		stored: map[string]verifier.Revocation{},
+		stored: map[string]verifier.Revocation{}, closed: map[string]closedEntry{},
 	}
 }
 
@@ -125,6 +136,7 @@ func (k *keptRevocations) look(ctx context.Context) (unopened int, err error) {
 	now := k.now()
 	k.over = map[string]struct{}{}
 	there := make(map[string]verifier.Revocation, len(listed))
+	closed := map[string]closedEntry{}
 	var fresh []verifier.Revocation
 	var unread error
 	seen := 0
@@ -146,6 +158,11 @@ func (k *keptRevocations) look(ctx context.Context) (unopened int, err error) {
 			there[name] = entry
 			continue
 		}
+		shut, before := k.closed[name]
+		if before && now.Before(shut.again) {
+			closed[name] = shut
+			continue
+		}
 		entry, opened, err := k.read(ctx, name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // gone since it was listed
@@ -154,7 +171,12 @@ func (k *keptRevocations) look(ctx context.Context) (unopened int, err error) {
 			unread = err
 			continue
 		case !opened:
-			unopened++
+			if !before {
+				unopened++
+			}
+			pause := min(max(2*shut.pause, lookInterval), longestClosed)
+			closed[name] = closedEntry{again: now.Add(pause), pause: pause}
+			continue
 		default:
 			// A node whose clock is ahead must not shut out those who come after it spoke.
 			entry.Since = earlier(entry.Since, now.Add(clockSkew))
@@ -168,7 +190,7 @@ func (k *keptRevocations) look(ctx context.Context) (unopened int, err error) {
 	if seen < len(k.stored) {
 		k.written = nil
 	}
-	k.stored = there
+	k.stored, k.closed = there, closed
 	return unopened, errors.Join(unread, k.writeMissing(ctx, now))
 }
 

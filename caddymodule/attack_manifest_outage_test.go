@@ -62,7 +62,7 @@ func TestHangingStorageDoesNotQueueVisitors(t *testing.T) {
 		if asked := storage.asked.Load(); asked != 1 {
 			t.Errorf("the storage was asked %d times at once", asked)
 		}
-		time.Sleep(patience.Storage) // of a fake clock: the look ends
+		<-time.After(patience.Storage) // of a fake clock: the look ends
 		synctest.Wait()
 	})
 	n.pin().storage = sound

@@ -41,7 +41,7 @@ func TestConfigThatDoesNotStartLeavesTheStoreToTheOldOne(t *testing.T) {
 	followed, before := new(followedConfig), inspect
 	inspect = func(ctx caddy.Context) { appOf(t, ctx).storeModule = followed }
 	t.Cleanup(func() {
-		inspect, startProbe = before, nil
+		inspect, errProbeStart = before, nil
 		if err := caddy.Stop(); err != nil {
 			t.Error(err)
 		}
@@ -58,7 +58,7 @@ func TestConfigThatDoesNotStartLeavesTheStoreToTheOldOne(t *testing.T) {
 	}
 	for i, config := range dead {
 		if i > 0 {
-			startProbe = errors.New("address already in use")
+			errProbeStart = errors.New("address already in use")
 		}
 		if err := caddy.Load(config, true); err == nil {
 			t.Fatalf("load %d: it starts", i)

@@ -33,11 +33,11 @@ func (probe) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "verified_id_test_probe", New: func() caddy.Module { return probe{} }}
 }
 
-// startProbe is what comes of starting the probe.
-var startProbe error
+// errProbeStart is what comes of starting the probe.
+var errProbeStart error
 
 // Start implements caddy.App; it runs only where a test has a config started.
-func (probe) Start() error { return startProbe }
+func (probe) Start() error { return errProbeStart }
 
 // Stop implements caddy.App.
 func (probe) Stop() error { return nil }

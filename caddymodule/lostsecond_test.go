@@ -15,7 +15,7 @@ import (
 // the browser fetches it again, up to five minutes after it came. That is the session of before and no second one, so the logout that
 // came in between ends it too, to its last moment. X2, TM-032, TM-155.
 func TestLostSecondMakesNoSecondSession(t *testing.T) {
-	app, g, s := journeyGate(t, "session {\n lifetime 1h\n idle 1h\n}\n", mailGate) // so that it does not idle out before
+	app, g, s := journeyGate(t, "session {\n lifetime 30m\n idle 30m\n}\n", mailGate) // so that it does not idle out before
 	b := newBrowser(t, g)
 	id := b.verifyAt(s, "/")
 	wait, _ := b.open("/.verified-id/wait?t=" + id)

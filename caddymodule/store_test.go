@@ -91,13 +91,13 @@ func TestStoreThatWasAwayIsToldOfRevocations(t *testing.T) {
 				t.Errorf("while the store is away: %v", err)
 			}
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		if other.revoked.count() != 0 {
 			t.Error("heard of it from a store that is away")
 		}
 		store.err = nil
-		time.Sleep(5 * time.Second)
+		<-time.After(5 * time.Second)
 		synctest.Wait()
 		for _, value := range []string{"ana", "ben"} {
 			if !other.revoked.hit(verifier.RevokeSubject, value, time.Time{}) {

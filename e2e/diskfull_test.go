@@ -31,7 +31,7 @@ type smallDisk struct {
 // ends with the test, also with one that is killed, and takes the file system with it.
 func newSmallDisk(t *testing.T, at string) *smallDisk {
 	t.Helper()
-	keeper := exec.CommandContext(t.Context(), "unshare", "--user", "--map-root-user", "--mount", "sh", "-c", //nolint:gosec // the test's own words
+	keeper := exec.CommandContext(t.Context(), "unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
 		`mount -t tmpfs -o size=1m,mode=700 tmpfs "$0" && echo mounted && exec cat >/dev/null`, at)
 	stdin, err := keeper.StdinPipe()
 	if err != nil {

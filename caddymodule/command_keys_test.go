@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +28,7 @@ type commandMachine struct {
 
 func newCommandMachine(t *testing.T, options string) commandMachine {
 	t.Helper()
-	m := commandMachine{storage: &certmagic.FileStorage{Path: filepath.Join(t.TempDir(), "storage")}}
+	m := commandMachine{storage: &certmagic.FileStorage{Path: storageDir(t)}}
 	m.config = writeFile(t, "Caddyfile", `{
 	storage file_system `+m.storage.Path+`
 	verified_id {

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/pem"
 	"io"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -30,7 +29,7 @@ func TestChangeIsAcceptedByCommandOnly(t *testing.T) {
 	setSecret(t)
 	p, moved := newPublisher(t), newPublisher(t)
 	ca := writeFile(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Certificate().Raw})))
-	storage := filepath.Join(t.TempDir(), "storage")
+	storage := storageDir(t)
 	text := "{\nstorage file_system " + storage + "\n" + strings.Replace(learningApp(p.URL+"/manifest", ""), "verified_id {", "verified_id {\ninsecure_loopback_http\ntrusted_ca "+ca, 1) + "\n}\n" + sitePart
 	config := writeFile(t, "Caddyfile", text)
 	pin := func(args ...string) (string, error) {

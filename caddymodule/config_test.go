@@ -58,7 +58,7 @@ type machine struct{ storage, log string }
 
 func newMachine(t testing.TB) machine {
 	t.Helper()
-	dir := t.TempDir()
+	dir := storageDir(t)
 	return machine{storage: filepath.Join(dir, "storage"), log: filepath.Join(dir, "log")}
 }
 

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -139,7 +138,7 @@ func TestFaceCheckIsCountedOnce(t *testing.T) {
 // Whoever knows when the operator reloads or restarts gets the budget twice. It is one a day: a reload, also to another budget,
 // keeps the count, and a restart finds it in the storage. A storage that fails keeps nobody out, and is not forgotten. TM-121.
 func TestBudgetOutlivesReloadAndRestart(t *testing.T) {
-	storage := &failingStorage{Storage: &certmagic.FileStorage{Path: filepath.Join(t.TempDir(), "storage")}}
+	storage := &failingStorage{Storage: &certmagic.FileStorage{Path: storageDir(t)}}
 	setNow(testNow)
 	first, second := newFaceChecks(0), newFaceChecks(0)
 	for i := range 3 {
@@ -225,7 +224,7 @@ func (s *failingStorage) Store(ctx context.Context, key string, value []byte) er
 
 // Two hundred visitors and the writing to the storage at once: nothing is lost and nothing counted twice. TM-121.
 func TestFaceChecksInParallel(t *testing.T) {
-	storage := &certmagic.FileStorage{Path: filepath.Join(t.TempDir(), "storage")}
+	storage := &certmagic.FileStorage{Path: storageDir(t)}
 	setNow(testNow)
 	c := newFaceChecks(0)
 	var wait sync.WaitGroup

@@ -9,7 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -93,7 +93,7 @@ func provisionApp(t testing.TB, app *App) caddy.Context {
 	if err != nil {
 		t.Fatal(err)
 	}
-	storage, err := json.Marshal(map[string]string{"module": "file_system", "root": filepath.Join(t.TempDir(), "storage")})
+	storage, err := json.Marshal(map[string]string{"module": "file_system", "root": storageDir(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,4 +187,24 @@ func freshRequest(template *http.Request, header http.Header) *http.Request {
 	r := template.WithContext(ctx)
 	r.Header = header.Clone()
 	return r
+}
+
+// storageDir is a folder for Caddy's storage. It is removed as soon as nothing is written to it any more: configs that end do not wait for
+// what they write in the background.
+func storageDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "storage-") //nolint:usetesting // whose folder must be removable at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for range 100 {
+			if err = os.RemoveAll(dir); err == nil {
+				return
+			}
+			<-time.After(50 * time.Millisecond)
+		}
+		t.Error(err)
+	})
+	return dir
 }

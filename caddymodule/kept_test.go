@@ -87,7 +87,7 @@ func entries(t *testing.T, storage *certmagic.FileStorage) []string {
 
 func newStorage(t *testing.T) *certmagic.FileStorage {
 	t.Helper()
-	return &certmagic.FileStorage{Path: t.TempDir()}
+	return &certmagic.FileStorage{Path: storageDir(t)}
 }
 
 // A session is begun and ended at a node that seals with a new key already, after a leak for instance. The other node does not open what

@@ -131,7 +131,7 @@ func TestNodesWithoutSharedStorageActAsOne(t *testing.T) {
 // turned. A site under the same cookie domain that only the second node has knows the session, too. TM-151, TM-025.
 func TestNodesWithSharedStorageActAsOne(t *testing.T) {
 	setSecret(t)
-	root := t.TempDir()
+	root := storageDir(t)
 	var nodes [2]*Gate
 	var wait sync.WaitGroup
 	for i := range nodes {

@@ -365,7 +365,7 @@ func TestUnknownKeysCauseNoLook(t *testing.T) {
 // Five nodes start at once with an empty storage. They end up with one set of keys, and a month later with one next key. TM-025.
 func TestNodesMakeOneSetOfKeys(t *testing.T) {
 	t.Parallel()
-	storage := &certmagic.FileStorage{Path: t.TempDir()}
+	storage := &certmagic.FileStorage{Path: storageDir(t)}
 	nodes := make([]*sealingNode, 5)
 	var wait sync.WaitGroup
 	for i := range nodes {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,12 +68,22 @@ func TestRevocationOfAFastNodeShutsNobodyOut(t *testing.T) {
 // silentStore takes no revocation while err is set.
 type silentStore struct {
 	verifier.Store
+	mu  sync.Mutex
 	err error
 }
 
+func (s *silentStore) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
 func (s *silentStore) Revoke(ctx context.Context, r verifier.Revocation) error {
-	if s.err != nil && (!errors.Is(s.err, verifier.ErrFull) || r.Kind == verifier.RevokeSession) {
-		return s.err
+	s.mu.Lock()
+	err := s.err
+	s.mu.Unlock()
+	if err != nil && (!errors.Is(err, verifier.ErrFull) || r.Kind == verifier.RevokeSession) {
+		return err
 	}
 	return s.Store.Revoke(ctx, r)
 }
@@ -96,7 +107,7 @@ func TestStoreThatWasAwayIsToldOfRevocations(t *testing.T) {
 		if other.revoked.count() != 0 {
 			t.Error("heard of it from a store that is away")
 		}
-		store.err = nil
+		store.fail(nil)
 		<-time.After(5 * time.Second)
 		synctest.Wait()
 		for _, value := range []string{"ana", "ben"} {
@@ -122,12 +133,12 @@ func TestStoreFullOfLogoutsHoldsUpNoOperator(t *testing.T) {
 	for range 20 { // the order in which they are told again is that of a map
 		store := &silentStore{Store: verifier.NewMemoryStore(verifier.MemoryConfig{})}
 		s := &sharedStore{Store: store, revoked: revocations{now: time.Now}}
-		store.err = errBroken
+		store.fail(errBroken)
 		for _, value := range []string{"one", "two", "three"} {
 			_ = s.end(t.Context(), verifier.Revocation{Kind: verifier.RevokeSession, Value: value, Until: until})
 		}
 		_ = s.end(t.Context(), verifier.Revocation{Kind: verifier.RevokeAll, Until: until})
-		store.err = verifier.ErrFull
+		store.fail(verifier.ErrFull)
 		s.resend(t.Context())
 		if left := s.unsent.take(); len(left) != 3 {
 			t.Fatalf("%d wait, want the three logouts: %v", len(left), left)

@@ -26,7 +26,7 @@ BENCHSTAT := $(BIN)/$(BENCHSTAT_VERSION)/benchstat
 
 # How long each fuzz target runs in `make fuzz`, and how long they all may run together in `make test`.
 FUZZTIME ?= 30s
-FUZZBURST ?= 75
+FUZZBURST ?= 55
 
 # Which benchmarks `make bench` runs, and how often, so that benchstat can compare two outputs.
 BENCH ?= .

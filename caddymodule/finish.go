@@ -125,8 +125,7 @@ func (v *visitRequest) endSession(ctx context.Context, held *session.Session, re
 		Kind: verifier.RevokeSession, Value: held.ID,
 		// A store that has lost the taking of the result gives the session once more, and then it ends that much later.
 		Until: later(held.Expires, held.Created.Add(time.Duration(v.app.Session.Lifetime))).Add(verifier.FinishGrace + clockSkew),
-		// The node that began it may have a clock ahead of ours.
-		Since: later(v.now, held.Created),
+		Since: v.now,
 	})
 	v.event(eventSessionEnded, map[string]any{"subject": held.Subject, "session_id": held.ID, "reason": reason})
 	return err

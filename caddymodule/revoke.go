@@ -23,9 +23,6 @@ func (a *App) revokeNow(ctx context.Context, kind verifier.RevocationKind, value
 	}
 	now := a.now()
 	r := verifier.Revocation{Kind: kind, Value: value, Since: now, Until: now.Add(verifier.FinishGrace + maxSessionLifetime + 2*clockSkew)}
-	if kind == verifier.RevokeSession {
-		r.Since = now.Add(clockSkew) // there is only one, whatever the clock of the node that began it
-	}
 	err := a.end(ctx, r)
 	data := map[string]any{"kind": string(kind), "kept": err == nil}
 	if field := revokedField[kind]; field != "" {

@@ -264,8 +264,6 @@ func (k *keptRevocations) tidy(ctx context.Context) error {
 			return ctx.Err()
 		case err != nil && !errors.Is(err, fs.ErrNotExist): // another node may have been first
 			failed = err
-		default:
-			delete(k.over, name)
 		}
 	}
 	return failed

@@ -212,66 +212,6 @@ func TestUnsafeRequestIsNotSent(t *testing.T) {
 	}
 }
 
-// Whoever configures a service without TLS gives tokens away; only the emulator on this machine may do without. TM-125.
-func TestServiceURL(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		url      string
-		insecure bool
-		ok       bool
-	}{
-		{"", false, true},
-		{"https://service.example", false, true},
-		{"https://service.example/base/", false, true},
-		{"http://localhost:8090", true, true},
-		{"http://LOCALHOST:8090", true, true},
-		{"http://127.0.0.1:8090", true, true},
-		{"http://[::1]:8090", true, true},
-		{"http://localhost:8090", false, false},
-		{"http://service.example", true, false},
-		{"http://localhost.evil.example", true, false},
-		{"http://10.0.0.1", true, false},
-		{"ftp://localhost", true, false},
-		{"//service.example", false, false},
-		{"https://", false, false},
-		{"https://u:p@service.example", false, false},
-		{"https://service.example?x", false, false},
-		{"https://service.example#x", false, false},
-		{"https://[", false, false},
-	}
-	for _, test := range tests {
-		_, err := verifier.NewClient(verifier.ClientConfig{ServiceURL: test.url, InsecureHTTP: test.insecure, Tokens: &tokenSource{}})
-		if (err == nil) != test.ok {
-			t.Errorf("NewClient(%q, %v): %v", test.url, test.insecure, err)
-		}
-		if err != nil && strings.Contains(err.Error(), "u:p") {
-			t.Errorf("the error holds a password: %v", err)
-		}
-	}
-	if _, err := verifier.NewClient(verifier.ClientConfig{}); err == nil {
-		t.Error("NewClient without a token source")
-	}
-}
-
-// The emulator on this machine works without TLS when that is allowed, callback included.
-func TestInsecureLoopback(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer(201, fmt.Sprintf(`{"requestId":"r","url":"openid-vc://?request_uri=http://%s/r","expiry":%d}`, r.Host, time.Now().Unix()+300))(w, r)
-	}))
-	defer server.Close()
-	client, err := verifier.NewClient(verifier.ClientConfig{ServiceURL: server.URL + "/", InsecureHTTP: true, Tokens: &tokenSource{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	request := testRequest()
-	request.Callback.URL = "http://localhost:8080/callback"
-	if _, err := client.CreatePresentationRequest(t.Context(), request, ""); err != nil {
-		t.Error(err)
-	}
-}
-
 // A redirect would carry token and callback key to a stranger. TM-125.
 func TestRedirectIsNotFollowed(t *testing.T) {
 	t.Parallel()
